@@ -1,0 +1,48 @@
+-- The registry: what registers there are.  Everybody may read it, as everybody
+-- may read the catalogs; rows are written by the C functions only, after they
+-- have checked the caller's rights.
+
+GRANT USAGE ON SCHEMA accum TO PUBLIC;
+COMMENT ON SCHEMA accum IS
+    'Accumulation registers: the functions of pg_accumulator and the relations of all registers.';
+
+CREATE TABLE accum._registers (
+    name          text COLLATE "C" PRIMARY KEY
+                  CHECK (name ~ '^[a-z][a-z0-9_]*$' AND octet_length(name) <= 42),
+    kind          text NOT NULL CHECK (kind IN ('balance', 'turnover')),
+    dimensions    jsonb NOT NULL,
+    resources     jsonb NOT NULL,
+    attributes    jsonb NOT NULL DEFAULT '[]',
+    totals_period text NOT NULL CHECK (totals_period IN ('day', 'month', 'year')),
+    partition_by  text NOT NULL CHECK (partition_by IN ('day', 'month', 'quarter', 'year')),
+    high_write    boolean NOT NULL DEFAULT false,
+    recorder_type text NOT NULL,
+    time_zone     text NOT NULL,
+    year_start    integer NOT NULL DEFAULT 1 CHECK (year_start BETWEEN 1 AND 12),
+    created_at    timestamptz NOT NULL DEFAULT now(),
+    updated_at    timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE accum._registers IS
+    'The registers of this database, one row each. dimensions, resources and attributes are arrays of {"name", "type"} in column order.';
+GRANT SELECT ON accum._registers TO PUBLIC;
+
+CREATE TABLE accum._register_relations (
+    relation regclass PRIMARY KEY,
+    register text COLLATE "C" NOT NULL,
+    role     text COLLATE "C" NOT NULL,
+    UNIQUE (register, role)
+);
+COMMENT ON TABLE accum._register_relations IS
+    'The relations of each register by role: movements, recorders, balance_cache, totals_year, totals_month, totals_day.';
+GRANT SELECT ON accum._register_relations TO PUBLIC;
+
+CREATE TABLE accum._register_seeds (
+    name text COLLATE "C" PRIMARY KEY,
+    seed bigint NOT NULL
+);
+COMMENT ON TABLE accum._register_seeds IS
+    'The secret that each register''s cells are hashed with. Not for reading: who knows it can choose dimension values that collide.';
+
+SELECT pg_catalog.pg_extension_config_dump('accum._registers', '');
+SELECT pg_catalog.pg_extension_config_dump('accum._register_relations', '');
+SELECT pg_catalog.pg_extension_config_dump('accum._register_seeds', '');

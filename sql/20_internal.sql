@@ -1,0 +1,87 @@
+-- What the generated objects of registers call.  Not for direct use, though
+-- harmless: each checks what it is given and runs with the caller's rights.
+
+CREATE FUNCTION accum._movement_id() RETURNS uuid
+    LANGUAGE C VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'accum_movement_id';
+COMMENT ON FUNCTION accum._movement_id() IS
+    'A new time-ordered identifier (UUID version 7), greater than all before it in this session. Default of movements.id.';
+
+CREATE FUNCTION accum._movement_prepare() RETURNS trigger
+    LANGUAGE C AS 'MODULE_PATHNAME', 'accum_movement_prepare';
+COMMENT ON FUNCTION accum._movement_prepare() IS
+    'BEFORE INSERT row trigger on movements: checks the row and computes dim_hash.';
+
+CREATE FUNCTION accum._movements_changed() RETURNS trigger
+    LANGUAGE C AS 'MODULE_PATHNAME', 'accum_movements_changed';
+COMMENT ON FUNCTION accum._movements_changed() IS
+    'AFTER INSERT or DELETE statement trigger on movements: brings the derived tables up to date.';
+
+CREATE FUNCTION accum._guard_movements() RETURNS trigger
+    LANGUAGE C AS 'MODULE_PATHNAME', 'accum_guard_movements';
+COMMENT ON FUNCTION accum._guard_movements() IS
+    'Statement trigger on movements: refuses UPDATE and TRUNCATE.';
+
+CREATE FUNCTION accum._guard_partition() RETURNS trigger
+    LANGUAGE C AS 'MODULE_PATHNAME', 'accum_guard_partition';
+COMMENT ON FUNCTION accum._guard_partition() IS
+    'Statement trigger on partitions of movements: refuses DML that does not go through movements.';
+
+CREATE FUNCTION accum._guard_derived() RETURNS trigger
+    LANGUAGE C AS 'MODULE_PATHNAME', 'accum_guard_derived';
+COMMENT ON FUNCTION accum._guard_derived() IS
+    'Statement trigger on derived tables: refuses all DML but the engine''s own.';
+
+CREATE FUNCTION accum._note_row(dim_hash bigint) RETURNS bigint
+    LANGUAGE C VOLATILE STRICT
+    AS 'MODULE_PATHNAME', 'accum_note_row';
+COMMENT ON FUNCTION accum._note_row(bigint) IS
+    'Returns its argument; lets an error in a statement of the engine name the cell it came to.';
+
+CREATE FUNCTION accum._balance(movements regclass, dimensions jsonb, at_date timestamptz)
+    RETURNS jsonb
+    LANGUAGE C STABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'accum_balance';
+COMMENT ON FUNCTION accum._balance(regclass, jsonb, timestamptz) IS
+    'Body of <register>_balance; movements is the register''s movements table.';
+
+-- The next three depend on their arguments and on a register's definition only,
+-- so a constant argument is worked out once, when a query is planned.
+
+CREATE FUNCTION accum._filter_valid(movements regclass, dimensions jsonb) RETURNS boolean
+    LANGUAGE C IMMUTABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'accum_filter_valid';
+COMMENT ON FUNCTION accum._filter_valid(regclass, jsonb) IS
+    'True when dimensions is an object of dimensions of the register and values of their types, or NULL; an error otherwise.';
+
+CREATE FUNCTION accum._filter_value(movements regclass, dimensions jsonb, dimension text, anyelement)
+    RETURNS anyelement
+    LANGUAGE C IMMUTABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'accum_filter_value';
+COMMENT ON FUNCTION accum._filter_value(regclass, jsonb, text, anyelement) IS
+    'The value of a dimension in dimensions, typed like the last argument; NULL when there is none or it is null.';
+
+CREATE FUNCTION accum._bound_after(movements regclass, bound timestamptz) RETURNS timestamptz
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'accum_bound_after';
+COMMENT ON FUNCTION accum._bound_after(regclass, timestamptz) IS
+    'The first instant after an inclusive upper bound: the end of the day for a midnight of the register''s time zone, else one microsecond later.';
+
+CREATE FUNCTION accum._movements_count(p_name text) RETURNS bigint
+    LANGUAGE C STABLE STRICT
+    AS 'MODULE_PATHNAME', 'accum_movements_count';
+COMMENT ON FUNCTION accum._movements_count(text) IS
+    'How many movements a register has, from its year totals; NULL when the caller may not read them.';
+
+CREATE FUNCTION accum._register_movements(p_name text) RETURNS regclass
+    LANGUAGE C STABLE
+    AS 'MODULE_PATHNAME', 'accum_register_movements';
+COMMENT ON FUNCTION accum._register_movements(text) IS
+    'The movements table of a register; 42704 when there is no such register.';
+
+CREATE FUNCTION accum._columns_object(columns jsonb) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE
+RETURN (SELECT coalesce(jsonb_object_agg(c ->> 'name', c ->> 'type'), '{}')
+        FROM jsonb_array_elements(columns) AS c);
+COMMENT ON FUNCTION accum._columns_object(jsonb) IS
+    'Columns as the registry keeps them, an array of {"name", "type"}, as an object {name: type}.';

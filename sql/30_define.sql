@@ -1,0 +1,76 @@
+-- Defining registers.
+
+CREATE FUNCTION accum.register_create(
+    name text, dimensions jsonb, resources jsonb,
+    kind text DEFAULT 'balance', totals_period text DEFAULT 'day',
+    partition_by text DEFAULT 'month', high_write boolean DEFAULT false,
+    recorder_type text DEFAULT 'text', time_zone text DEFAULT 'UTC',
+    attributes jsonb DEFAULT NULL, year_start integer DEFAULT 1)
+    RETURNS void
+    LANGUAGE C VOLATILE
+    AS 'MODULE_PATHNAME', 'accum_register_create';
+COMMENT ON FUNCTION accum.register_create(text, jsonb, jsonb, text, text, text, boolean, text, text, jsonb, integer) IS
+    'Create a register; the caller owns its tables and functions. name: lower-case letters, digits, underscores, at most 42 bytes. dimensions, resources, attributes: {name: type} or [{"name", "type"}]. kind: balance or turnover. totals_period: finest totals kept, day, month or year. partition_by: day, month, quarter or year. time_zone: calendar of totals, partitions and bounds. year_start: first month of a year. Errors: 22023 for bad arguments, 42710 when the register exists, 42501 without CREATE on schema accum.';
+
+CREATE FUNCTION accum.register_create_sql(
+    name text, dimensions jsonb, resources jsonb,
+    kind text DEFAULT 'balance', totals_period text DEFAULT 'day',
+    partition_by text DEFAULT 'month', high_write boolean DEFAULT false,
+    recorder_type text DEFAULT 'text', time_zone text DEFAULT 'UTC',
+    attributes jsonb DEFAULT NULL, year_start integer DEFAULT 1)
+    RETURNS text
+    LANGUAGE C STABLE
+    AS 'MODULE_PATHNAME', 'accum_register_create_sql';
+COMMENT ON FUNCTION accum.register_create_sql(text, jsonb, jsonb, text, text, text, boolean, text, text, jsonb, integer) IS
+    'The SQL that register_create with the same arguments would run, but for the registry''s rows and the first partitions.';
+
+CREATE FUNCTION accum.register_drop(name text, force boolean DEFAULT false) RETURNS void
+    LANGUAGE C VOLATILE
+    AS 'MODULE_PATHNAME', 'accum_register_drop';
+COMMENT ON FUNCTION accum.register_drop(text, boolean) IS
+    'Drop a register with its tables and functions; the caller must own it. Errors: 42704 when there is none, 55000 when it holds movements and force is not true, 2BP01 when other objects depend on it.';
+
+CREATE FUNCTION accum.register_list()
+    RETURNS TABLE (name text, kind text, dimensions int, resources int,
+                   movements_count bigint, created_at timestamptz)
+    LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT r.name, r.kind, jsonb_array_length(r.dimensions), jsonb_array_length(r.resources),
+           accum._movements_count(r.name), r.created_at
+    FROM accum._registers r
+    ORDER BY r.name;
+END;
+COMMENT ON FUNCTION accum.register_list() IS
+    'All registers by name. movements_count comes from year totals: exact, without a scan of movements; NULL for a register whose totals the caller may not read.';
+
+CREATE FUNCTION accum.register_info(p_name text) RETURNS jsonb
+    LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT jsonb_build_object(
+        'name', r.name,
+        'kind', r.kind,
+        'dimensions', accum._columns_object(r.dimensions),
+        'resources', accum._columns_object(r.resources),
+        'attributes', accum._columns_object(r.attributes),
+        'totals_period', r.totals_period,
+        'partition_by', r.partition_by,
+        'high_write', r.high_write,
+        'recorder_type', r.recorder_type,
+        'time_zone', r.time_zone,
+        'year_start', r.year_start,
+        'created_at', r.created_at,
+        'movements_count', accum._movements_count(r.name),
+        'tables', (SELECT jsonb_object_agg(t.role, c.relname)
+                   FROM accum._register_relations t JOIN pg_class c ON c.oid = t.relation
+                   WHERE t.register = r.name),
+        'partitions', (SELECT coalesce(jsonb_agg(jsonb_build_object(
+                                  'name', c.relname,
+                                  'range', pg_get_expr(c.relpartbound, c.oid)) ORDER BY c.relname), '[]')
+                       FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+                       WHERE i.inhparent = m.relation))
+    FROM accum._register_movements(p_name) AS m (relation)
+         JOIN accum._register_relations t ON t.relation = m.relation
+         JOIN accum._registers r ON r.name = t.register;
+END;
+COMMENT ON FUNCTION accum.register_info(text) IS
+    'What a register is: definition, relations by role, partitions and their ranges, and movements_count (NULL when the caller may not read its totals). Errors: 42704 when there is none.';

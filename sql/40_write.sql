@@ -1,0 +1,25 @@
+-- Writing documents.
+
+CREATE FUNCTION accum.register_post(p_register text, p_data jsonb) RETURNS int
+    LANGUAGE C VOLATILE
+    AS 'MODULE_PATHNAME', 'accum_register_post';
+COMMENT ON FUNCTION accum.register_post(text, jsonb) IS
+    'Store movements, one JSON object or an array of them, all or nothing; returns their number. Keys: recorder, period, every dimension (null is the cell without one), resources (absent: 0), movement_type. Errors: 42704 unknown register, 22023 wrong keys or shape, the types'' own errors for values, each naming movement, key and value; 42501 without INSERT on the movements table.';
+
+CREATE FUNCTION accum.register_unpost(p_register text, p_recorder text) RETURNS int
+    LANGUAGE C VOLATILE
+    AS 'MODULE_PATHNAME', 'accum_register_unpost';
+COMMENT ON FUNCTION accum.register_unpost(text, text) IS
+    'Remove all movements of a document; returns their number, 0 for an unknown one. Errors: 42704 unknown register, 42501 without DELETE and SELECT on the movements table.';
+
+CREATE FUNCTION accum.register_unpost(p_register text, p_recorders text[]) RETURNS int
+    LANGUAGE C VOLATILE
+    AS 'MODULE_PATHNAME', 'accum_register_unpost_many';
+COMMENT ON FUNCTION accum.register_unpost(text, text[]) IS
+    'Remove all movements of many documents; returns their number. NULL elements are refused.';
+
+CREATE FUNCTION accum.register_repost(p_register text, p_recorder text, p_data jsonb) RETURNS int
+    LANGUAGE C VOLATILE
+    AS 'MODULE_PATHNAME', 'accum_register_repost';
+COMMENT ON FUNCTION accum.register_repost(text, text, jsonb) IS
+    'Make a document consist of the movements in p_data; returns their number. Rows that stay the same stay as they are, new ones are of movement_type adjustment, and derived tables change by the net difference. An empty array removes the document. Errors as register_post, and 22023 for a recorder key that is not p_recorder.';

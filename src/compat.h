@@ -1,0 +1,56 @@
+/*
+ * compat.h
+ *		Differences between PostgreSQL 15, 16, 17 and 18; nothing else in the
+ *		source looks at PG_VERSION_NUM.
+ */
+#ifndef ACCUM_COMPAT_H
+#define ACCUM_COMPAT_H
+
+#include "catalog/pg_class.h"
+#include "catalog/pg_namespace.h"
+#include "parser/parse_type.h"
+#include "utils/acl.h"
+
+#if PG_VERSION_NUM < 150000
+#error "pg_accumulator needs PostgreSQL 15 or later"
+#endif
+
+/*
+ * PostgreSQL 16 replaced pg_namespace_aclcheck and its siblings with
+ * object_aclcheck (commit c727f511bd).
+ */
+static inline AclResult
+accum_namespace_aclcheck(Oid namespace_oid, Oid role, AclMode mode)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_aclcheck(NamespaceRelationId, namespace_oid, role, mode);
+#else
+	return pg_namespace_aclcheck(namespace_oid, role, mode);
+#endif
+}
+
+static inline bool
+accum_owns_relation(Oid relation, Oid role)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_ownercheck(RelationRelationId, relation, role);
+#else
+	return pg_class_ownercheck(relation, role);
+#endif
+}
+
+/*
+ * PostgreSQL 16 gave parseTypeString an error-save context instead of a
+ * missing_ok flag (commit c60488b474).  We want its errors in both.
+ */
+static inline void
+accum_parse_type(const char *text, Oid *type, int32 *typmod)
+{
+#if PG_VERSION_NUM >= 160000
+	parseTypeString(text, type, typmod, NULL);
+#else
+	parseTypeString(text, type, typmod, false);
+#endif
+}
+
+#endif							/* ACCUM_COMPAT_H */

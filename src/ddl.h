@@ -1,0 +1,18 @@
+/*
+ * ddl.h
+ *		The SQL that makes a register.
+ */
+#ifndef ACCUM_DDL_H
+#define ACCUM_DDL_H
+
+#include "lib/stringinfo.h"
+
+#include "definition.h"
+#include "names.h"
+
+extern bool accum_ddl_has_relation(const AccumRegisterDef *def, AccumRole role);
+extern void accum_ddl_register(StringInfo sql, const AccumRegisterDef *def);
+extern void accum_ddl_partition(StringInfo sql, const char *reg, const char *partition,
+								const char *from, const char *to);
+
+#endif							/* ACCUM_DDL_H */

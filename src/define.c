@@ -1,0 +1,340 @@
+/*
+ * define.c
+ *		register_create, register_create_sql, register_drop.
+ *
+ * A register's relations and functions are made by the caller, who owns them.
+ * Its rows in the registry are written as the registry's owner, once the caller
+ * has proved the right to create objects in schema accum: nobody else can write
+ * there.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/date.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/timestamp.h"
+
+#include "compat.h"
+#include "ddl.h"
+#include "define.h"
+#include "definition.h"
+#include "partition.h"
+#include "query.h"
+#include "registry.h"
+
+PG_FUNCTION_INFO_V1(accum_register_create);
+PG_FUNCTION_INFO_V1(accum_register_create_sql);
+PG_FUNCTION_INFO_V1(accum_register_drop);
+
+/* Setting pg_accumulator.partitions_ahead. */
+int			accum_partitions_ahead = 3;
+
+static char *
+text_argument(FunctionCallInfo fcinfo, int n)
+{
+	return PG_ARGISNULL(n) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(n));
+}
+
+/* The arguments of register_create and register_create_sql. */
+static AccumRegisterDef *
+definition_arguments(FunctionCallInfo fcinfo)
+{
+	AccumDefinitionArgs args = {
+		.name = text_argument(fcinfo, 0),
+		.dimensions = PG_ARGISNULL(1) ? NULL : PG_GETARG_JSONB_P(1),
+		.resources = PG_ARGISNULL(2) ? NULL : PG_GETARG_JSONB_P(2),
+		.kind = text_argument(fcinfo, 3),
+		.totals_period = text_argument(fcinfo, 4),
+		.partition_by = text_argument(fcinfo, 5),
+		.high_write = PG_ARGISNULL(6) ? false : PG_GETARG_BOOL(6),
+		.recorder_type = text_argument(fcinfo, 7),
+		.time_zone = text_argument(fcinfo, 8),
+		.attributes = PG_ARGISNULL(9) ? NULL : PG_GETARG_JSONB_P(9),
+		.year_start = PG_ARGISNULL(10) ? 0 : PG_GETARG_INT32(10),
+	};
+
+	return accum_definition_parse(&args);
+}
+
+/* Insert a row into a registry table, as its owner; types are of the values. */
+static void
+registry_insert(const char *sql, int n, Oid *types, Datum *values)
+{
+	int			result = SPI_execute_with_args(sql, n, types, values, NULL, false, 0);
+
+	if (result != SPI_OK_INSERT || SPI_processed != 1)
+		elog(ERROR, "SPI_execute_with_args returned %s", SPI_result_code_string(result));
+}
+
+static void
+registry_store(const AccumRegisterDef *def)
+{
+	Oid			types[] = {TEXTOID, TEXTOID, JSONBOID, JSONBOID, JSONBOID, TEXTOID,
+	TEXTOID, BOOLOID, TEXTOID, TEXTOID, INT4OID};
+	Datum		values[] = {
+		CStringGetTextDatum(def->name),
+		CStringGetTextDatum(accum_kind_name(def->kind)),
+		JsonbPGetDatum(accum_columns_to_jsonb(def->dims, def->ndims)),
+		JsonbPGetDatum(accum_columns_to_jsonb(def->resources, def->nresources)),
+		JsonbPGetDatum(accum_columns_to_jsonb(def->attributes, def->nattributes)),
+		CStringGetTextDatum(accum_unit_name(def->totals_period)),
+		CStringGetTextDatum(accum_unit_name(def->partition_by)),
+		BoolGetDatum(def->high_write),
+		CStringGetTextDatum(def->recorder_type),
+		CStringGetTextDatum(def->time_zone),
+		Int32GetDatum(def->year_start),
+	};
+
+	StaticAssertStmt(lengthof(types) == lengthof(values), "one type for each value");
+	registry_insert("INSERT INTO " ACCUM_SCHEMA "._registers (name, kind, dimensions, resources, "
+					"attributes, totals_period, partition_by, high_write, recorder_type, "
+					"time_zone, year_start) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+					lengthof(types), types, values);
+}
+
+/*
+ * The secret that cells' hashes are made with: whoever does not know it cannot
+ * choose dimension values that collide.
+ */
+static void
+registry_store_seed(const char *name)
+{
+	Oid			types[] = {TEXTOID, INT8OID};
+	Datum		values[2] = {CStringGetTextDatum(name)};
+	int64		seed;
+
+	if (!pg_strong_random(&seed, sizeof(seed)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not generate random values")));
+	values[1] = Int64GetDatum(seed);
+	registry_insert("INSERT INTO " ACCUM_SCHEMA "._register_seeds (name, seed) VALUES ($1, $2)",
+					lengthof(types), types, values);
+}
+
+static void
+registry_store_relations(const AccumRegisterDef *def)
+{
+	Oid			types[] = {REGCLASSOID, TEXTOID, TEXTOID};
+
+	for (AccumRole role = 0; role < ACCUM_ROLES; role++)
+	{
+		Datum		values[3];
+
+		if (!accum_ddl_has_relation(def, role))
+			continue;
+		values[0] = ObjectIdGetDatum(get_relname_relid(accum_relation_name(def->name, role),
+													   accum_schema_oid()));
+		values[1] = CStringGetTextDatum(def->name);
+		values[2] = CStringGetTextDatum(accum_role_name(role));
+		registry_insert("INSERT INTO " ACCUM_SCHEMA "._register_relations (relation, register, role) "
+						"VALUES ($1, $2, $3)", lengthof(types), types, values);
+	}
+}
+
+/* The current partition and the next ones. */
+static void
+create_first_partitions(const char *name)
+{
+	AccumRegister *reg = accum_register_open(name, AccessExclusiveLock);
+	AccumDay	unit = accum_unit_start(accum_zone_day(&reg->zone, GetCurrentTimestamp()),
+										reg->partition_by, 1);
+
+	for (int i = 0; i <= accum_partitions_ahead; i++)
+	{
+		accum_partition_create(reg, unit);
+		unit = accum_unit_next(unit, reg->partition_by);
+	}
+}
+
+static void
+check_create_privilege(void)
+{
+	AclResult	result = accum_namespace_aclcheck(accum_schema_oid(), GetUserId(), ACL_CREATE);
+
+	if (result != ACLCHECK_OK)
+		aclcheck_error(result, OBJECT_SCHEMA, ACCUM_SCHEMA);
+}
+
+static void
+register_exists(const char *name)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DUPLICATE_OBJECT),
+			 errmsg("register \"%s\" already exists", name)));
+}
+
+/*
+ * accum.register_create(name, dimensions, resources, …) returns void
+ *
+ * Make a register; the caller owns its relations.  Arguments: contract in
+ * docs/reference.md.
+ */
+Datum
+accum_register_create(PG_FUNCTION_ARGS)
+{
+	AccumRegisterDef *def = definition_arguments(fcinfo);
+	AccumQueryState state;
+	StringInfoData sql;
+
+	check_create_privilege();
+
+	/*
+	 * The registry row comes first: its primary key makes a second register of
+	 * this name wait for us, and then fail with the right message.
+	 */
+	if (accum_register_exists(def->name))
+		register_exists(def->name);
+	accum_query_begin(&state, accum_registry_owner());
+	PG_TRY();
+	{
+		registry_store(def);
+	}
+	PG_CATCH();
+	{
+		if (geterrcode() != ERRCODE_UNIQUE_VIOLATION)
+			PG_RE_THROW();
+		FlushErrorState();
+		register_exists(def->name);
+	}
+	PG_END_TRY();
+	registry_store_seed(def->name);
+	accum_query_end(&state);
+
+	accum_query_begin(&state, GetUserId());
+	initStringInfo(&sql);
+	accum_ddl_register(&sql, def);
+	(void) accum_query_command(sql.data, SPI_OK_UTILITY);
+	accum_query_end(&state);
+
+	accum_query_begin(&state, accum_registry_owner());
+	registry_store_relations(def);
+	accum_query_end(&state);
+	CommandCounterIncrement();
+
+	accum_query_begin(&state, GetUserId());
+	create_first_partitions(def->name);
+	accum_query_end(&state);
+	PG_RETURN_VOID();
+}
+
+/*
+ * accum.register_create_sql(name, dimensions, resources, …) returns text
+ *
+ * The SQL that register_create with these arguments would run.
+ */
+Datum
+accum_register_create_sql(PG_FUNCTION_ARGS)
+{
+	AccumRegisterDef *def = definition_arguments(fcinfo);
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	accum_ddl_register(&sql, def);
+	PG_RETURN_TEXT_P(cstring_to_text_with_len(sql.data, sql.len));
+}
+
+/* Are there movements?  The caller holds ACCESS EXCLUSIVE on them. */
+static bool
+has_movements(AccumRegister *reg)
+{
+	AccumQueryState state;
+	bool		found;
+
+	accum_query_begin(&state, GetUserId());
+	found = SPI_execute(psprintf("SELECT FROM %s LIMIT 1", reg->relation_names[ACCUM_MOVEMENTS]),
+						false, 1) == SPI_OK_SELECT && SPI_processed > 0;
+	accum_query_end(&state);
+	return found;
+}
+
+/*
+ * Everything of the register that other objects may depend on goes with it; so
+ * says CASCADE for its own functions.  Objects of others that use them make the
+ * drop fail, as with any table.
+ */
+static void
+drop_relations(AccumRegister *reg)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "DROP FUNCTION %s.", ACCUM_SCHEMA);
+	accum_append_ident(&sql, psprintf("%s_movements", reg->name));
+	appendStringInfoString(&sql, "(text, timestamptz, timestamptz, jsonb);");
+	if (reg->kind == ACCUM_KIND_BALANCE)
+	{
+		appendStringInfo(&sql, "DROP FUNCTION %s.", ACCUM_SCHEMA);
+		accum_append_ident(&sql, psprintf("%s_balance", reg->name));
+		appendStringInfoString(&sql, "(jsonb, timestamptz);");
+	}
+	appendStringInfoString(&sql, "DROP TABLE ");
+	for (AccumRole role = 0; role < ACCUM_ROLES; role++)
+	{
+		if (OidIsValid(reg->relations[role]))
+			appendStringInfo(&sql, "%s%s", role == 0 ? "" : ", ", reg->relation_names[role]);
+	}
+	(void) accum_query_command(sql.data, SPI_OK_UTILITY);
+}
+
+static void
+registry_remove(const char *name)
+{
+	static const char *const statements[] = {
+		"DELETE FROM " ACCUM_SCHEMA "._register_relations WHERE register = $1",
+		"DELETE FROM " ACCUM_SCHEMA "._register_seeds WHERE name = $1",
+		"DELETE FROM " ACCUM_SCHEMA "._registers WHERE name = $1",
+	};
+	Oid			type = TEXTOID;
+	Datum		value = CStringGetTextDatum(name);
+
+	for (size_t i = 0; i < lengthof(statements); i++)
+	{
+		if (SPI_execute_with_args(statements[i], 1, &type, &value, NULL, false, 0) != SPI_OK_DELETE)
+			elog(ERROR, "could not remove register \"%s\" from the registry", name);
+	}
+}
+
+/*
+ * accum.register_drop(name text, force boolean DEFAULT false) returns void
+ *
+ * Remove a register; one that holds movements only with force.
+ */
+Datum
+accum_register_drop(PG_FUNCTION_ARGS)
+{
+	AccumRegister *reg;
+	AccumQueryState state;
+	bool		force = PG_ARGISNULL(1) ? false : PG_GETARG_BOOL(1);
+	char	   *name = text_argument(fcinfo, 0);
+
+	if (name == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("register name must not be null")));
+	reg = accum_register_open(name, AccessExclusiveLock);
+	if (!accum_owns_relation(reg->movements, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(reg->movements));
+	if (!force && has_movements(reg))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("register \"%s\" holds movements", name),
+				 errhint("Use register_drop(name, force => true) to drop it with its movements.")));
+
+	accum_query_begin(&state, GetUserId());
+	drop_relations(reg);
+	accum_query_end(&state);
+	accum_query_begin(&state, accum_registry_owner());
+	registry_remove(name);
+	accum_query_end(&state);
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,71 @@
+/*
+ * definition.h
+ *		What a user declares: the definition of a register.
+ */
+#ifndef ACCUM_DEFINITION_H
+#define ACCUM_DEFINITION_H
+
+#include "calendar.h"
+
+/* Dimensions, resources and attributes: at most so many of each. */
+#define ACCUM_MAX_COLUMNS 200
+
+typedef enum AccumKind
+{
+	ACCUM_KIND_BALANCE,
+	ACCUM_KIND_TURNOVER
+} AccumKind;
+
+/* A declared column.  type is SQL text that means the same to every session. */
+typedef struct AccumColumnDef
+{
+	char	   *name;
+	char	   *type;
+	char	   *cast_type;		/* type without its modifier, for casts */
+	bool		required;		/* dimensions only: NULL is refused */
+} AccumColumnDef;
+
+typedef struct AccumRegisterDef
+{
+	char	   *name;
+	AccumKind	kind;
+	int			ndims;
+	AccumColumnDef *dims;
+	int			nresources;
+	AccumColumnDef *resources;
+	int			nattributes;
+	AccumColumnDef *attributes;
+	AccumUnit	totals_period;	/* day, month or year */
+	AccumUnit	partition_by;	/* day, month, quarter or year */
+	bool		high_write;
+	char	   *recorder_type;
+	char	   *recorder_cast_type; /* without modifier, as for columns */
+	char	   *time_zone;
+	int			year_start;		/* first month of a year, 1 to 12 */
+} AccumRegisterDef;
+
+#ifndef FRONTEND
+#include "utils/jsonb.h"
+
+/* The arguments of register_create, as they came; NULL where SQL had NULL. */
+typedef struct AccumDefinitionArgs
+{
+	const char *name;
+	Jsonb	   *dimensions;
+	Jsonb	   *resources;
+	const char *kind;
+	const char *totals_period;
+	const char *partition_by;
+	bool		high_write;
+	const char *recorder_type;
+	const char *time_zone;
+	Jsonb	   *attributes;
+	int			year_start;
+} AccumDefinitionArgs;
+
+extern AccumRegisterDef *accum_definition_parse(const AccumDefinitionArgs *args);
+extern const char *accum_kind_name(AccumKind kind);
+extern Jsonb *accum_columns_to_jsonb(const AccumColumnDef *columns, int ncolumns);
+#endif							/* FRONTEND */
+
+#endif							/* ACCUM_DEFINITION_H */

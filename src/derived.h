@@ -1,0 +1,17 @@
+/*
+ * derived.h
+ *		The one writer of derived tables.
+ */
+#ifndef ACCUM_DERIVED_H
+#define ACCUM_DERIVED_H
+
+#include "delta_set.h"
+
+extern void accum_derived_apply(AccumRegister *reg, AccumDeltaSet *set);
+extern bool accum_derived_writes(Oid relation);
+extern void accum_derived_note_row(int64 dim_hash);
+
+/* For the modules of the engine that write other guarded tables. */
+extern uint64 accum_derived_run(SPIPlanPtr plan, Oid relation, Datum *values, int expected);
+
+#endif							/* ACCUM_DERIVED_H */

@@ -1,0 +1,72 @@
+/*
+ * inspect.c
+ *		What register_list and register_info are made of.
+ *
+ * Counts of movements come from the coarsest totals, which count what they sum:
+ * exact, and never a scan over movements.  They are NULL for a caller who may
+ * not read these totals.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/lsyscache.h"
+
+#include "query.h"
+#include "registry.h"
+
+PG_FUNCTION_INFO_V1(accum_movements_count);
+PG_FUNCTION_INFO_V1(accum_register_movements);
+
+#define PLAN_COUNT 12
+
+/*
+ * accum._movements_count(p_name text) returns bigint
+ *
+ * How many movements a register has; NULL when the caller may not know.
+ */
+Datum
+accum_movements_count(PG_FUNCTION_ARGS)
+{
+	AccumRegister *reg = accum_register_open(text_to_cstring(PG_GETARG_TEXT_PP(0)),
+											 AccessShareLock);
+	Oid			totals = reg->relations[ACCUM_TOTALS_YEAR];
+	AccumPlanKey key = {.purpose = PLAN_COUNT};
+	AccumQueryState state;
+	SPIPlanPtr *plan;
+	Datum		count;
+	bool		isnull;
+
+	if (pg_class_aclcheck(totals, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
+		PG_RETURN_NULL();
+	plan = accum_register_plan(reg, &key);
+	accum_query_begin(&state, InvalidOid);
+	if (*plan == NULL)
+		*plan = accum_query_prepare(psprintf("SELECT COALESCE(pg_catalog.sum(movements_count), 0)::bigint FROM %s",
+											 reg->relation_names[ACCUM_TOTALS_YEAR]),
+									0, NULL, false);
+	count = accum_query_value(*plan, NULL, &isnull);
+	accum_query_end(&state);
+	PG_RETURN_DATUM(count);
+}
+
+/*
+ * accum._register_movements(p_name text) returns regclass
+ *
+ * A register's movements table; undefined_object when there is no register.
+ */
+Datum
+accum_register_movements(PG_FUNCTION_ARGS)
+{
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("register name must not be null")));
+	PG_RETURN_OID(accum_register_open(text_to_cstring(PG_GETARG_TEXT_PP(0)),
+									  AccessShareLock)->movements);
+}

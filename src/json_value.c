@@ -1,0 +1,132 @@
+/*
+ * json_value.c
+ *		JSON values as values of a register's columns.
+ *
+ * A JSON string is read by the column type's own input function, a number as
+ * its value, so "5", 5 and 5.0 are the same integer and 5.5 is none.  Strings
+ * that stand for an instant and name no offset are local times of the register.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "pgtime.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
+#include "utils/numeric.h"
+
+#include "json_value.h"
+#include "resource.h"
+
+/*
+ * Read text as a value of the column, in the register's time zone.
+ *
+ * The input function takes the zone from session_timezone, so that is what it
+ * is given while it runs.
+ */
+Datum
+accum_column_from_text(AccumRegister *reg, AccumColumn *column, char *text)
+{
+	pg_tz	   *saved = session_timezone;
+	Datum		result;
+
+	if (getBaseType(column->type) != TIMESTAMPTZOID)
+		return InputFunctionCall(&column->input, text, column->input_param, column->typmod);
+
+	PG_TRY();
+	{
+		session_timezone = reg->zone.tz;
+		result = InputFunctionCall(&column->input, text, column->input_param, column->typmod);
+	}
+	PG_FINALLY();
+	{
+		session_timezone = saved;
+	}
+	PG_END_TRY();
+	return result;
+}
+
+static char *
+numeric_text(Numeric number)
+{
+	return DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(number)));
+}
+
+static bool
+is_integer_type(Oid type)
+{
+	return type == INT2OID || type == INT4OID || type == INT8OID;
+}
+
+static Datum
+column_from_number(AccumRegister *reg, AccumColumn *column, Numeric number)
+{
+	Datum		value = NumericGetDatum(number);
+
+	if (column->type == NUMERICOID)
+		return DirectFunctionCall2(numeric, value, Int32GetDatum(column->typmod));
+	if (is_integer_type(getBaseType(column->type)))
+	{
+		Datum		whole = DirectFunctionCall2(numeric_trunc, value, Int32GetDatum(0));
+
+		if (!DatumGetBool(DirectFunctionCall2(numeric_eq, value, whole)))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+					 errmsg("invalid input syntax for type %s: \"%s\"",
+							format_type_be(column->type), numeric_text(number))));
+		value = whole;
+	}
+	return accum_column_from_text(reg, column, numeric_text(DatumGetNumeric(value)));
+}
+
+/* A JSON value as text, for messages. */
+char *
+accum_json_text(const JsonbValue *json)
+{
+	switch (json->type)
+	{
+		case jbvNull:
+			return pstrdup("null");
+		case jbvBool:
+			return pstrdup(json->val.boolean ? "true" : "false");
+		case jbvNumeric:
+			return numeric_text(json->val.numeric);
+		case jbvString:
+			return pnstrdup(json->val.string.val, json->val.string.len);
+		default:
+			return JsonbToCString(NULL, json->val.binary.data, json->val.binary.len);
+	}
+}
+
+/*
+ * A JSON value as a value of the column, in the current memory context.
+ *
+ * null gives *isnull.  Arrays and objects are refused but for columns that hold
+ * JSON themselves.  Values that do not fit raise the type's own errors.
+ */
+Datum
+accum_column_from_json(AccumRegister *reg, AccumColumn *column,
+					   const JsonbValue *json, bool *isnull)
+{
+	*isnull = json->type == jbvNull;
+	if (*isnull)
+		return (Datum) 0;
+	if (column->type == JSONBOID)
+		return JsonbPGetDatum(JsonbValueToJsonb(unconstify(JsonbValue *, json)));
+
+	switch (json->type)
+	{
+		case jbvNumeric:
+			return column_from_number(reg, column, json->val.numeric);
+		case jbvString:
+		case jbvBool:
+			return accum_column_from_text(reg, column, accum_json_text(json));
+		default:
+			if (column->type == JSONOID)
+				return accum_column_from_text(reg, column, accum_json_text(json));
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("value of key \"%s\" must not be an array or an object",
+							column->name)));
+	}
+}

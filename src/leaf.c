@@ -1,0 +1,131 @@
+/*
+ * leaf.c
+ *		Partitions of movements as row triggers meet them.
+ *
+ * A row trigger runs on the partition that the row goes to, whose columns may
+ * be numbered differently from those of movements.  What is known of a partition
+ * is cached for the session and forgotten with any change to it or to movements.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/partition.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+#include "leaf.h"
+
+static HTAB *leaves = NULL;
+
+static void
+leaf_relcache_callback(Datum arg, Oid relation)
+{
+	HASH_SEQ_STATUS status;
+	AccumLeaf  *leaf;
+
+	if (leaves == NULL)
+		return;
+	hash_seq_init(&status, leaves);
+	while ((leaf = hash_seq_search(&status)) != NULL)
+	{
+		if (relation == InvalidOid || relation == leaf->relation || relation == leaf->movements)
+			leaf->valid = false;
+	}
+}
+
+/* Once per backend, when the library is loaded. */
+void
+accum_leaf_init(void)
+{
+	HASHCTL		info = {.keysize = sizeof(Oid),.entrysize = sizeof(AccumLeaf)};
+
+	leaves = hash_create("accum partitions", 64, &info, HASH_ELEM | HASH_BLOBS);
+	CacheRegisterRelcacheCallback(leaf_relcache_callback, (Datum) 0);
+}
+
+static AttrNumber
+leaf_attnum(Oid relation, const char *column)
+{
+	AttrNumber	attnum = get_attnum(relation, column);
+
+	if (attnum == InvalidAttrNumber)
+		elog(ERROR, "partition %u has no column \"%s\"", relation, column);
+	return attnum;
+}
+
+static AttrNumber *
+leaf_attnums(Oid relation, const AccumColumn *columns, int n)
+{
+	AttrNumber *attnums = palloc(sizeof(AttrNumber) * (n + 1));
+
+	for (int i = 0; i < n; i++)
+		attnums[i] = leaf_attnum(relation, columns[i].name);
+	return attnums;
+}
+
+static AccumRegister *
+leaf_parent_register(AccumLeaf *leaf, Relation relation)
+{
+	AccumRegister *reg = NULL;
+
+	if (OidIsValid(leaf->movements))
+		reg = accum_register_of_movements(leaf->movements);
+	if (reg == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("relation \"%s\" is not a partition of a register's movements",
+						RelationGetRelationName(relation))));
+	return reg;
+}
+
+static void
+leaf_load(AccumLeaf *leaf, Relation relation)
+{
+	Oid			oid = RelationGetRelid(relation);
+	AccumRegister *reg;
+	MemoryContext old;
+
+	if (leaf->context != NULL)
+		MemoryContextReset(leaf->context);
+	else
+		leaf->context = AllocSetContextCreate(CacheMemoryContext, "accum partition",
+											  ALLOCSET_SMALL_SIZES);
+	leaf->movements = relation->rd_rel->relispartition ? get_partition_parent(oid, false)
+		: InvalidOid;
+	reg = leaf_parent_register(leaf, relation);
+
+	old = MemoryContextSwitchTo(leaf->context);
+	leaf->recorder = leaf_attnum(oid, "recorder");
+	leaf->period = leaf_attnum(oid, "period");
+	leaf->movement_type = leaf_attnum(oid, "movement_type");
+	leaf->dim_hash = leaf_attnum(oid, "dim_hash");
+	leaf->dims = leaf_attnums(oid, reg->dims, reg->ndims);
+	leaf->resources = leaf_attnums(oid, reg->resources, reg->nresources);
+	MemoryContextSwitchTo(old);
+	leaf->valid = true;
+}
+
+/*
+ * The register that a partition belongs to, and the partition's columns.
+ *
+ * Raises trigger_protocol_violated when the relation belongs to none.
+ */
+AccumRegister *
+accum_leaf_register(Relation relation, AccumLeaf **leaf)
+{
+	Oid			oid = RelationGetRelid(relation);
+	bool		found;
+
+	*leaf = hash_search(leaves, &oid, HASH_ENTER, &found);
+	if (!found)
+	{
+		(*leaf)->valid = false;
+		(*leaf)->context = NULL;
+		(*leaf)->movements = InvalidOid;
+	}
+	if (!(*leaf)->valid)
+		leaf_load(*leaf, relation);
+	return leaf_parent_register(*leaf, relation);
+}

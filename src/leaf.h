@@ -1,0 +1,28 @@
+/*
+ * leaf.h
+ *		Partitions of movements as row triggers meet them.
+ */
+#ifndef ACCUM_LEAF_H
+#define ACCUM_LEAF_H
+
+#include "registry.h"
+
+/* A partition and where it keeps the columns that matter. */
+typedef struct AccumLeaf
+{
+	Oid			relation;		/* key of the cache */
+	bool		valid;
+	Oid			movements;
+	MemoryContext context;
+	AttrNumber	recorder;
+	AttrNumber	period;
+	AttrNumber	movement_type;
+	AttrNumber	dim_hash;
+	AttrNumber *dims;
+	AttrNumber *resources;
+} AccumLeaf;
+
+extern void accum_leaf_init(void);
+extern AccumRegister *accum_leaf_register(Relation relation, AccumLeaf **leaf);
+
+#endif							/* ACCUM_LEAF_H */

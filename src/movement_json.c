@@ -1,0 +1,428 @@
+/*
+ * movement_json.c
+ *		Documents in JSON as rows of movements.
+ *
+ * One pass over the jsonb: each object becomes a row of typed values in a
+ * tuplestore, whose memory is bounded by work_mem.  Nothing is written before
+ * the whole input has been understood.  Whatever is wrong with a value, also
+ * when its type's input function says so, the error tells the movement's
+ * position, the key and the value.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/tuptable.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "cell.h"
+#include "json_value.h"
+#include "key_set.h"
+#include "movement_json.h"
+#include "resource.h"
+
+/* Units collected for making partitions; only the missing ones matter. */
+#define MAX_UNITS 1000
+
+/* Error context shows this much of an offending value. */
+#define MAX_SHOWN_BYTES 100
+
+typedef struct Decoder
+{
+	AccumRegister *reg;
+	AccumBatch *batch;
+	AccumKey   *keys;
+	int			nkeys;
+	TupleTableSlot *slot;
+	bool	   *seen;			/* per column: the key was there */
+	MemoryContext row_context;
+	AccumColumn period;
+	bool		repost;
+	Datum		recorder;		/* repost: the document */
+
+	/* For error context. */
+	int			position;
+	const char *key;
+	const JsonbValue *value;
+} Decoder;
+
+static void
+decode_error_context(void *arg)
+{
+	Decoder    *decoder = arg;
+
+	if (decoder->value != NULL)
+	{
+		char	   *text = accum_json_text(decoder->value);
+		int			length = strlen(text);
+
+		errcontext("movement %d, key \"%s\", value \"%s%s\"", decoder->position, decoder->key,
+				   pnstrdup(text, pg_mbcliplen(text, length, MAX_SHOWN_BYTES)),
+				   length > MAX_SHOWN_BYTES ? "..." : "");
+	}
+	else if (decoder->position > 0)
+		errcontext("movement %d", decoder->position);
+}
+
+/* The column of movements behind a batch column; NULL for the fixed ones. */
+static AccumColumn *
+batch_column(AccumRegister *reg, int number)
+{
+	number -= ACCUM_BATCH_DIMS;
+	if (number < 0)
+		return NULL;
+	if (number < reg->ndims)
+		return &reg->dims[number];
+	number -= reg->ndims;
+	if (number < reg->nresources)
+		return &reg->resources[number];
+	return &reg->attributes[number - reg->nresources];
+}
+
+static int
+batch_ncolumns(AccumRegister *reg)
+{
+	return ACCUM_BATCH_DIMS + reg->ndims + reg->nresources + reg->nattributes;
+}
+
+/* Append the columns of a batch as a list for INSERT. */
+void
+accum_batch_append_columns(StringInfo sql, AccumRegister *reg)
+{
+	appendStringInfoString(sql, "recorder, period, movement_type");
+	for (int i = ACCUM_BATCH_DIMS; i < batch_ncolumns(reg); i++)
+	{
+		appendStringInfoString(sql, ", ");
+		accum_append_ident(sql, batch_column(reg, i)->name);
+	}
+}
+
+static TupleDesc
+batch_desc(AccumRegister *reg)
+{
+	TupleDesc	desc = CreateTemplateTupleDesc(batch_ncolumns(reg));
+
+	TupleDescInitEntry(desc, ACCUM_BATCH_RECORDER + 1, "recorder",
+					   reg->recorder.type, reg->recorder.typmod, 0);
+	TupleDescInitEntryCollation(desc, ACCUM_BATCH_RECORDER + 1, reg->recorder.collation);
+	TupleDescInitEntry(desc, ACCUM_BATCH_PERIOD + 1, "period", TIMESTAMPTZOID, -1, 0);
+	TupleDescInitEntry(desc, ACCUM_BATCH_TYPE + 1, "movement_type", TEXTOID, -1, 0);
+	for (int i = ACCUM_BATCH_DIMS; i < batch_ncolumns(reg); i++)
+	{
+		AccumColumn *column = batch_column(reg, i);
+
+		TupleDescInitEntry(desc, i + 1, column->name, column->type, column->typmod, 0);
+		TupleDescInitEntryCollation(desc, i + 1, column->collation);
+	}
+	return desc;
+}
+
+static void
+decoder_init_keys(Decoder *decoder)
+{
+	static const char *const fixed[] = {"recorder", "period", "movement_type"};
+
+	decoder->nkeys = batch_ncolumns(decoder->reg);
+	decoder->keys = palloc(sizeof(AccumKey) * decoder->nkeys);
+	for (int i = 0; i < decoder->nkeys; i++)
+	{
+		const char *name = i < ACCUM_BATCH_DIMS ? fixed[i]
+			: batch_column(decoder->reg, i)->name;
+
+		decoder->keys[i] = (AccumKey) {name, strlen(name), i};
+	}
+	accum_keys_sort(decoder->keys, decoder->nkeys);
+}
+
+static void
+unknown_key(Decoder *decoder, const char *key)
+{
+	StringInfoData known;
+
+	initStringInfo(&known);
+	accum_batch_append_columns(&known, decoder->reg);
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("unknown key \"%s\" in movement %d", key, decoder->position),
+			 errhint("Keys of register \"%s\" are %s.", decoder->reg->name, known.data)));
+}
+
+static void
+missing_key(Decoder *decoder, const char *what, const char *name)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("movement %d lacks %s \"%s\"", decoder->position, what, name),
+			 strcmp(what, "dimension") == 0
+			 ? errhint("To select the cell without a %s, give null.", name) : 0));
+}
+
+static Datum
+decode_type(Decoder *decoder, const JsonbValue *json)
+{
+	char	   *text = accum_json_text(json);
+
+	if (json->type != jbvString ||
+		(strcmp(text, "regular") != 0 && strcmp(text, "adjustment") != 0))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid movement_type in movement %d: \"%s\"", decoder->position, text),
+				 errhint("Valid values are \"regular\" and \"adjustment\".")));
+	return CStringGetTextDatum(text);
+}
+
+static Datum
+decode_period(Decoder *decoder, const JsonbValue *json)
+{
+	Datum		value;
+	bool		isnull;
+
+	if (json->type != jbvString)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("key \"period\" of movement %d must be a string", decoder->position)));
+	value = accum_column_from_json(decoder->reg, &decoder->period, json, &isnull);
+	if (!accum_period_valid(&decoder->reg->zone, DatumGetTimestampTz(value)))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+				 errmsg("period of movement %d is out of range: \"%s\"",
+						decoder->position, accum_json_text(json)),
+				 errdetail("A period lies in the years 0001 to 9999.")));
+	return value;
+}
+
+static Datum
+decode_recorder(Decoder *decoder, const JsonbValue *json)
+{
+	AccumColumn *column = &decoder->reg->recorder;
+	bool		isnull;
+	Datum		value = accum_column_from_json(decoder->reg, column, json, &isnull);
+
+	if (isnull)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("recorder of movement %d must not be null", decoder->position)));
+	accum_column_check_size(column, "key", value);
+	if (decoder->repost &&
+		!accum_column_equal(column, value, false, decoder->recorder, false))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("recorder of movement %d is not the document to repost: \"%s\"",
+						decoder->position, accum_json_text(json))));
+	return value;
+}
+
+static Datum
+decode_column(Decoder *decoder, int number, const JsonbValue *json, bool *isnull)
+{
+	AccumRegister *reg = decoder->reg;
+	AccumColumn *column = batch_column(reg, number);
+	Datum		value = accum_column_from_json(reg, column, json, isnull);
+
+	if (number < ACCUM_BATCH_DIMS + reg->ndims)
+	{
+		if (*isnull && column->required)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("dimension \"%s\" of movement %d must not be null",
+							column->name, decoder->position)));
+		if (!*isnull)
+			accum_column_check_size(column, "dimension", value);
+	}
+	else if (number < ACCUM_BATCH_DIMS + reg->ndims + reg->nresources)
+	{
+		if (*isnull || json->type == jbvBool)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("resource \"%s\" of movement %d must be a number",
+							column->name, decoder->position)));
+		if (!accum_value_finite(column->type, value))
+			ereport(ERROR,
+					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+					 errmsg("resource \"%s\" of movement %d must be finite",
+							column->name, decoder->position)));
+	}
+	return value;
+}
+
+/* Give the columns whose keys were absent their defaults, or complain. */
+static void
+fill_absent(Decoder *decoder)
+{
+	AccumRegister *reg = decoder->reg;
+	TupleTableSlot *slot = decoder->slot;
+
+	if (!decoder->seen[ACCUM_BATCH_RECORDER])
+	{
+		if (!decoder->repost)
+			missing_key(decoder, "key", "recorder");
+		slot->tts_values[ACCUM_BATCH_RECORDER] = decoder->recorder;
+		slot->tts_isnull[ACCUM_BATCH_RECORDER] = false;
+	}
+	if (!decoder->seen[ACCUM_BATCH_PERIOD])
+		missing_key(decoder, "key", "period");
+	if (!decoder->seen[ACCUM_BATCH_TYPE])
+	{
+		/* NULL here means: not given, which a repost matches with any type. */
+		slot->tts_isnull[ACCUM_BATCH_TYPE] = decoder->repost;
+		slot->tts_values[ACCUM_BATCH_TYPE] = CStringGetTextDatum("regular");
+	}
+	for (int i = ACCUM_BATCH_DIMS; i < batch_ncolumns(reg); i++)
+	{
+		AccumColumn *column = batch_column(reg, i);
+
+		if (decoder->seen[i])
+			continue;
+		if (i < ACCUM_BATCH_DIMS + reg->ndims)
+			missing_key(decoder, "dimension", column->name);
+		slot->tts_isnull[i] = i >= ACCUM_BATCH_DIMS + reg->ndims + reg->nresources;
+		if (!slot->tts_isnull[i])
+			slot->tts_values[i] = accum_column_from_text(reg, column, "0");
+	}
+}
+
+static void
+note_unit(AccumBatch *batch, AccumDay unit)
+{
+	for (int i = batch->nunits - 1; i >= 0; i--)
+	{
+		if (batch->units[i] == unit)
+			return;
+	}
+	if (batch->nunits < MAX_UNITS)
+		batch->units[batch->nunits++] = unit;
+}
+
+/* Decode one object; the iterator has just entered it. */
+static void
+decode_object(Decoder *decoder, JsonbIterator **it)
+{
+	AccumBatch *batch = decoder->batch;
+	TupleTableSlot *slot = decoder->slot;
+	MemoryContext old = MemoryContextSwitchTo(decoder->row_context);
+	JsonbValue	v;
+	AccumDay	day;
+
+	ExecClearTuple(slot);
+	memset(decoder->seen, 0, sizeof(bool) * decoder->nkeys);
+	while (JsonbIteratorNext(it, &v, true) == WJB_KEY)
+	{
+		const AccumKey *key = accum_keys_find(decoder->keys, decoder->nkeys,
+											  v.val.string.val, v.val.string.len);
+		bool		isnull = false;
+		Datum		value;
+
+		if (key == NULL)
+			unknown_key(decoder, pnstrdup(v.val.string.val, v.val.string.len));
+		(void) JsonbIteratorNext(it, &v, true);
+		decoder->key = key->name;
+		decoder->value = &v;
+		switch (key->number)
+		{
+			case ACCUM_BATCH_RECORDER:
+				value = decode_recorder(decoder, &v);
+				break;
+			case ACCUM_BATCH_PERIOD:
+				value = decode_period(decoder, &v);
+				break;
+			case ACCUM_BATCH_TYPE:
+				value = decode_type(decoder, &v);
+				break;
+			default:
+				value = decode_column(decoder, key->number, &v, &isnull);
+				break;
+		}
+		decoder->value = NULL;
+		decoder->seen[key->number] = true;
+		slot->tts_values[key->number] = value;
+		slot->tts_isnull[key->number] = isnull;
+	}
+	fill_absent(decoder);
+	ExecStoreVirtualTuple(slot);
+
+	day = accum_zone_day(&decoder->reg->zone,
+						 DatumGetTimestampTz(slot->tts_values[ACCUM_BATCH_PERIOD]));
+	note_unit(batch, accum_unit_start(day, decoder->reg->partition_by, 1));
+	MemoryContextSwitchTo(old);
+	tuplestore_puttupleslot(batch->rows, slot);
+	MemoryContextReset(decoder->row_context);
+	batch->nrows++;
+}
+
+static void
+decode_all(Decoder *decoder, Jsonb *data)
+{
+	JsonbIterator *it = JsonbIteratorInit(&data->root);
+	JsonbValue	v;
+	JsonbIteratorToken token = JsonbIteratorNext(&it, &v, false);
+
+	if (token == WJB_BEGIN_OBJECT)
+	{
+		decoder->position = 1;
+		decode_object(decoder, &it);
+		return;
+	}
+	if (JB_ROOT_IS_SCALAR(data))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("p_data must be an object or an array of objects")));
+
+	while ((token = JsonbIteratorNext(&it, &v, false)) != WJB_END_ARRAY)
+	{
+		CHECK_FOR_INTERRUPTS();
+		decoder->position++;
+		if (token != WJB_BEGIN_OBJECT)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("movement %d is not an object", decoder->position)));
+		decode_object(decoder, &it);
+	}
+	decoder->position = 0;
+}
+
+/*
+ * Decode p_data: one movement or an array of them.
+ *
+ * recorder is NULL for a post; for a repost it is the document, which movements
+ * need not repeat and must not contradict, and movements without movement_type
+ * have NULL there.  The result lives in the current context.
+ */
+AccumBatch *
+accum_batch_decode(AccumRegister *reg, Jsonb *data, const char *recorder)
+{
+	Decoder		decoder = {.reg = reg,.repost = recorder != NULL};
+	ErrorContextCallback error_context = {.callback = decode_error_context,.arg = &decoder};
+	AccumBatch *batch = palloc0(sizeof(AccumBatch));
+
+	if (data == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("p_data must not be null")));
+	if (recorder != NULL)
+		decoder.recorder = accum_column_from_text(reg, &reg->recorder, pstrdup(recorder));
+
+	batch->desc = batch_desc(reg);
+	batch->rows = tuplestore_begin_heap(false, false, work_mem);
+	batch->units = palloc(sizeof(AccumDay) * MAX_UNITS);
+	decoder.batch = batch;
+	decoder.slot = MakeSingleTupleTableSlot(batch->desc, &TTSOpsVirtual);
+	decoder.seen = palloc(sizeof(bool) * batch_ncolumns(reg));
+	decoder.row_context = AllocSetContextCreate(CurrentMemoryContext, "accum JSON movement",
+												ALLOCSET_SMALL_SIZES);
+	decoder.period = (AccumColumn) {.name = "period",.type = TIMESTAMPTZOID,.typmod = -1};
+	fmgr_info(F_TIMESTAMPTZ_IN, &decoder.period.input);
+	decoder_init_keys(&decoder);
+
+	error_context.previous = error_context_stack;
+	error_context_stack = &error_context;
+	decode_all(&decoder, data);
+	error_context_stack = error_context.previous;
+
+	ExecDropSingleTupleTableSlot(decoder.slot);
+	MemoryContextDelete(decoder.row_context);
+	return batch;
+}

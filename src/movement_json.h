@@ -1,0 +1,34 @@
+/*
+ * movement_json.h
+ *		Documents in JSON as rows of movements.
+ */
+#ifndef ACCUM_MOVEMENT_JSON_H
+#define ACCUM_MOVEMENT_JSON_H
+
+#include "registry.h"
+#include "utils/jsonb.h"
+#include "utils/tuplestore.h"
+
+/* Columns of a batch; dimensions, resources and attributes follow. */
+typedef enum AccumBatchColumn
+{
+	ACCUM_BATCH_RECORDER,
+	ACCUM_BATCH_PERIOD,
+	ACCUM_BATCH_TYPE,
+	ACCUM_BATCH_DIMS
+} AccumBatchColumn;
+
+/* Decoded movements, and the partition units they belong to. */
+typedef struct AccumBatch
+{
+	TupleDesc	desc;
+	Tuplestorestate *rows;
+	int			nrows;
+	AccumDay   *units;
+	int			nunits;
+} AccumBatch;
+
+extern AccumBatch *accum_batch_decode(AccumRegister *reg, Jsonb *data, const char *recorder);
+extern void accum_batch_append_columns(StringInfo sql, AccumRegister *reg);
+
+#endif							/* ACCUM_MOVEMENT_JSON_H */

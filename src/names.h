@@ -1,0 +1,42 @@
+/*
+ * names.h
+ *		Names of registers, of their columns and of the relations behind them.
+ */
+#ifndef ACCUM_NAMES_H
+#define ACCUM_NAMES_H
+
+#include "lib/stringinfo.h"
+
+#include "calendar.h"
+
+#define ACCUM_SCHEMA "accum"
+
+/* A day partition, <register>_movements_2026_05_17, must fit 63 bytes. */
+#define ACCUM_MAX_REGISTER_NAME 42
+
+/* A derived column, <resource>_receipt, must fit 63 bytes. */
+#define ACCUM_MAX_COLUMN_NAME 55
+
+/* The relations of a register; the order is the order of locking derived rows. */
+typedef enum AccumRole
+{
+	ACCUM_MOVEMENTS,
+	ACCUM_RECORDERS,
+	ACCUM_BALANCE_CACHE,
+	ACCUM_TOTALS_YEAR,
+	ACCUM_TOTALS_MONTH,
+	ACCUM_TOTALS_DAY
+} AccumRole;
+
+#define ACCUM_ROLES (ACCUM_TOTALS_DAY + 1)
+
+extern bool accum_name_valid(const char *name, size_t max_length);
+extern bool accum_column_name_reserved(const char *name);
+extern const char *accum_role_name(AccumRole role);
+extern bool accum_role_from_name(const char *name, AccumRole *role);
+extern char *accum_relation_name(const char *reg, AccumRole role);
+extern char *accum_partition_name(const char *reg, AccumUnit unit, AccumDay start);
+extern void accum_append_ident(StringInfo buf, const char *name);
+extern void accum_append_literal(StringInfo buf, const char *value);
+
+#endif							/* ACCUM_NAMES_H */

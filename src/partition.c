@@ -1,0 +1,247 @@
+/*
+ * partition.c
+ *		Partitions of movements, made when a post needs them.
+ *
+ * A missing partition is a matter of speed, not of truth: rows without one go
+ * to the default partition and count in full.  Making one beside a default
+ * partition takes ACCESS EXCLUSIVE on the default partition, so a post makes
+ * them only when that lock, and SHARE UPDATE EXCLUSIVE on movements, can be had
+ * at once.  It never waits for them, and so cannot be in a deadlock over them.
+ *
+ * Whoever finds another session in the middle of making partitions waits for it
+ * to end before inserting: PostgreSQL would otherwise route rows by what it knew
+ * before, into a default partition that no longer takes them.
+ */
+#include "postgres.h"
+
+#include "access/heapam.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "catalog/partition.h"
+#include "commands/trigger.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "partitioning/partbounds.h"
+#include "partitioning/partdesc.h"
+#include "storage/bufmgr.h"
+#include "storage/lmgr.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/datetime.h"
+#include "utils/lsyscache.h"
+#include "utils/partcache.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "compat.h"
+#include "ddl.h"
+#include "partition.h"
+#include "query.h"
+
+/* So many partitions at most are made by one call. */
+#define MAX_CREATED_AT_ONCE 36
+
+/*
+ * Attaching a partition scans the default one under an exclusive lock; a post
+ * does that to a small one only.
+ */
+#define MAX_DEFAULT_PAGES 1000
+
+/* Has movements a partition of its own for a period? */
+bool
+accum_partition_exists(Relation movements, TimestampTz period)
+{
+	PartitionKey key = RelationGetPartitionKey(movements);
+	PartitionDesc desc = RelationGetPartitionDesc(movements, true);
+	Datum		value = TimestampTzGetDatum(period);
+	bool		equal;
+	int			bound;
+
+	if (desc->boundinfo == NULL)
+		return false;
+	bound = partition_range_datum_bsearch(key->partsupfunc, key->partcollation,
+										  desc->boundinfo, 1, &value, &equal);
+	return desc->boundinfo->indexes[bound + 1] >= 0;
+}
+
+/* A literal of timestamptz for the first instant of a day, in UTC. */
+static char *
+day_start_literal(AccumRegister *reg, AccumDay day)
+{
+	TimestampTz instant = accum_zone_day_start(&reg->zone, day);
+	struct pg_tm tm;
+	fsec_t		fsec;
+	char		buffer[MAXDATELEN + 1];
+
+	if (timestamp2tm(instant, NULL, &tm, &fsec, NULL, NULL) != 0)
+		elog(ERROR, "timestamp out of range");
+	EncodeDateTime(&tm, fsec, true, 0, "UTC", USE_ISO_DATES, buffer);
+	return pstrdup(buffer);
+}
+
+/*
+ * Make the partition whose first day is unit_start.
+ *
+ * Runs inside an accum_query_begin() as the register's owner, who holds the
+ * locks or waits for them.
+ */
+void
+accum_partition_create(AccumRegister *reg, AccumDay unit_start)
+{
+	StringInfoData sql;
+	AccumDay	next = accum_unit_next(unit_start, reg->partition_by);
+
+	initStringInfo(&sql);
+	accum_ddl_partition(&sql, reg->name,
+						accum_partition_name(reg->name, reg->partition_by, unit_start),
+						day_start_literal(reg, unit_start),
+						day_start_literal(reg, next));
+	(void) accum_query_command(sql.data, SPI_OK_UTILITY);
+}
+
+/* Does somebody in this session, a cursor say, have the relation open? */
+static bool
+used_by_this_session(Oid relation)
+{
+	Relation	rel = table_open(relation, NoLock);
+	bool		used = rel->rd_refcnt > 1 || AfterTriggerPendingOnRel(relation);
+
+	table_close(rel, NoLock);
+	return used;
+}
+
+/*
+ * Which of the units hold rows in the default partition already?  Those cannot
+ * be attached; maintenance moves the rows.
+ */
+static void
+find_units_in_default(AccumRegister *reg, Oid default_partition,
+					  const AccumDay *units, int nunits, bool *in_default)
+{
+	Relation	rel = table_open(default_partition, NoLock);
+	AttrNumber	period = get_attnum(default_partition, "period");
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	TableScanDesc scan = table_beginscan(rel, snapshot, 0, NULL);
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		bool		isnull;
+		Datum		value = slot_getattr(slot, period, &isnull);
+		AccumDay	unit = accum_unit_start(accum_zone_day(&reg->zone, DatumGetTimestampTz(value)),
+											reg->partition_by, 1);
+
+		for (int i = 0; i < nunits; i++)
+		{
+			if (units[i] == unit)
+				in_default[i] = true;
+		}
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	table_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	table_close(rel, NoLock);
+}
+
+static BlockNumber
+relation_pages(Oid relation)
+{
+	Relation	rel = table_open(relation, NoLock);
+	BlockNumber pages = RelationGetNumberOfBlocks(rel);
+
+	table_close(rel, NoLock);
+	return pages;
+}
+
+/* Make the missing partitions; both locks are held. */
+static void
+create_missing(AccumRegister *reg, Oid owner, Oid default_partition,
+			   const AccumDay *units, int nunits)
+{
+	bool	   *in_default = palloc0(sizeof(bool) * nunits);
+	AccumQueryState state;
+
+	find_units_in_default(reg, default_partition, units, nunits, in_default);
+
+	accum_query_begin(&state, owner);
+	for (int i = 0; i < Min(nunits, MAX_CREATED_AT_ONCE); i++)
+	{
+		char	   *name = accum_partition_name(reg->name, reg->partition_by, units[i]);
+
+		/* A detached partition may still have the name. */
+		if (in_default[i] || OidIsValid(get_relname_relid(name, accum_schema_oid())))
+			continue;
+		accum_partition_create(reg, units[i]);
+	}
+	accum_query_end(&state);
+}
+
+/* Which of the units have no partition?  Returns how many; the rest is moved out. */
+static int
+keep_missing(AccumRegister *reg, AccumDay *units, int nunits)
+{
+	Relation	movements = table_open(reg->movements, NoLock);
+	int			missing = 0;
+
+	for (int i = 0; i < nunits; i++)
+	{
+		if (!accum_partition_exists(movements, accum_zone_day_start(&reg->zone, units[i])))
+			units[missing++] = units[i];
+	}
+	table_close(movements, NoLock);
+	return missing;
+}
+
+/*
+ * See to it that rows of these units can be inserted, if possible into
+ * partitions of their own.  units are first days; movements is locked.
+ */
+void
+accum_partitions_ensure(AccumRegister *reg, const AccumDay *units, int nunits)
+{
+	AccumDay   *missing = palloc(sizeof(AccumDay) * Max(nunits, 1));
+	int			nmissing;
+	Oid			default_partition;
+	Relation	movements;
+	Oid			owner;
+	bool		ours = false;
+
+	memcpy(missing, units, sizeof(AccumDay) * nunits);
+	nmissing = keep_missing(reg, missing, nunits);
+	if (nmissing == 0)
+		return;
+
+	movements = table_open(reg->movements, NoLock);
+	owner = movements->rd_rel->relowner;
+	default_partition = get_default_oid_from_partdesc(RelationGetPartitionDesc(movements, true));
+	table_close(movements, NoLock);
+	if (!OidIsValid(default_partition))
+		return;
+
+	if (accum_namespace_aclcheck(accum_schema_oid(), owner, ACL_CREATE) == ACLCHECK_OK &&
+		!used_by_this_session(reg->movements) &&
+		ConditionalLockRelationOid(reg->movements, ShareUpdateExclusiveLock))
+	{
+		if (ConditionalLockRelationOid(default_partition, AccessExclusiveLock))
+		{
+			ours = !used_by_this_session(default_partition) &&
+				relation_pages(default_partition) <= MAX_DEFAULT_PAGES;
+			if (!ours)
+				UnlockRelationOid(default_partition, AccessExclusiveLock);
+		}
+		if (!ours)
+			UnlockRelationOid(reg->movements, ShareUpdateExclusiveLock);
+	}
+
+	if (!ours)
+	{
+		/* Wait for whoever is making partitions, and keep others from it. */
+		LockRelationOid(default_partition, RowExclusiveLock);
+		return;
+	}
+
+	/* The locks let in what others have made meanwhile. */
+	nmissing = keep_missing(reg, missing, nmissing);
+	if (nmissing > 0)
+		create_missing(reg, owner, default_partition, missing, nmissing);
+}

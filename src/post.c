@@ -1,0 +1,419 @@
+/*
+ * post.c
+ *		register_post, register_unpost, register_repost.
+ *
+ * Documents come in as JSON and leave as ordinary INSERTs and DELETEs on the
+ * movements table, run as the caller: privileges, row security and users' own
+ * triggers are those of any other statement.  The triggers on movements do the
+ * rest (engine.c).
+ *
+ * An unpost or repost visits the partitions that the recorders map names, each
+ * with a statement planned for that range of periods, so its cost does not grow
+ * with the number of partitions.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "catalog/pg_type.h"
+#include "executor/tuptable.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+
+#include "cell.h"
+#include "difference.h"
+#include "engine.h"
+#include "json_value.h"
+#include "movement_json.h"
+#include "partition.h"
+#include "query.h"
+#include "recorders.h"
+
+#define PLAN_INSERT 6
+#define PLAN_DELETE 7
+#define PLAN_SELECT 8
+#define PLAN_DELETE_OTHERS 9
+#define ROWS_NAME "accum_batch"
+
+PG_FUNCTION_INFO_V1(accum_register_post);
+PG_FUNCTION_INFO_V1(accum_register_unpost);
+PG_FUNCTION_INFO_V1(accum_register_unpost_many);
+PG_FUNCTION_INFO_V1(accum_register_repost);
+
+static AccumRegister *
+open_argument(FunctionCallInfo fcinfo, AclMode needed)
+{
+	AccumRegister *reg;
+
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("p_register must not be null")));
+	reg = accum_register_open(text_to_cstring(PG_GETARG_TEXT_PP(0)), RowExclusiveLock);
+
+	/*
+	 * The statements check privileges themselves.  This comes before what the
+	 * engine does on the caller's behalf: partitions, locks on documents.
+	 */
+	for (AclMode mode = 1; mode <= needed; mode <<= 1)
+	{
+		AclResult	result;
+
+		if (!(needed & mode))
+			continue;
+		result = pg_class_aclcheck(reg->movements, GetUserId(), mode);
+		if (result != ACLCHECK_OK)
+			aclcheck_error(result, OBJECT_TABLE, get_rel_name(reg->movements));
+	}
+	return reg;
+}
+
+static Oid
+movements_owner(AccumRegister *reg)
+{
+	Relation	rel = table_open(reg->movements, NoLock);
+	Oid			owner = rel->rd_rel->relowner;
+
+	table_close(rel, NoLock);
+	return owner;
+}
+
+/* Insert a batch's rows as the caller; returns their number. */
+static int
+insert_rows(AccumRegister *reg, TupleDesc desc, Tuplestorestate *rows)
+{
+	AccumPlanKey key = {.purpose = PLAN_INSERT};
+	AccumQueryState state;
+	SPIPlanPtr *plan = accum_register_plan(reg, &key);
+	uint64		n;
+
+	accum_query_begin(&state, InvalidOid);
+	accum_query_rows(ROWS_NAME, desc, rows);
+	if (*plan == NULL)
+	{
+		StringInfoData columns;
+
+		initStringInfo(&columns);
+		accum_batch_append_columns(&columns, reg);
+		*plan = accum_query_prepare(psprintf("INSERT INTO %s (%s) SELECT %s FROM " ROWS_NAME,
+											 reg->relation_names[ACCUM_MOVEMENTS],
+											 columns.data, columns.data),
+									0, NULL, false);
+	}
+	n = accum_query_run(*plan, NULL, NULL, SPI_OK_INSERT);
+	accum_query_forget_rows(ROWS_NAME);
+	accum_query_end(&state);
+	return (int) n;
+}
+
+/*
+ * accum.register_post(p_register text, p_data jsonb) returns int
+ *
+ * Store the movements in p_data, one object or an array; returns their number.
+ * All or nothing.
+ */
+Datum
+accum_register_post(PG_FUNCTION_ARGS)
+{
+	AccumRegister *reg = open_argument(fcinfo, ACL_INSERT);
+	AccumBatch *batch = accum_batch_decode(reg, PG_ARGISNULL(1) ? NULL : PG_GETARG_JSONB_P(1), NULL);
+	int			n = 0;
+
+	if (batch->nrows > 0)
+	{
+		accum_partitions_ensure(reg, batch->units, batch->nunits);
+		n = insert_rows(reg, batch->desc, batch->rows);
+	}
+	tuplestore_end(batch->rows);
+	PG_RETURN_INT32(n);
+}
+
+/* First and last-but-excluded instant of the partition unit, as parameters. */
+static void
+unit_bounds(AccumRegister *reg, AccumDay unit, Datum *from, Datum *to)
+{
+	AccumDay	next = accum_unit_next(unit, reg->partition_by);
+
+	*from = TimestampTzGetDatum(accum_zone_day_start(&reg->zone, unit));
+	*to = TimestampTzGetDatum(accum_zone_day_start(&reg->zone, next));
+}
+
+/* Lock documents as the register's owner; see accum_recorders_lock. */
+static List *
+lock_documents(AccumRegister *reg, ArrayType *recorders, const Datum *claim)
+{
+	AccumQueryState state;
+	MemoryContext context = CurrentMemoryContext;
+	List	   *units;
+
+	accum_query_begin(&state, movements_owner(reg));
+	if (claim != NULL)
+		accum_recorder_claim(reg, *claim);
+	units = accum_recorders_lock(reg, recorders, context);
+	accum_query_end(&state);
+	return units;
+}
+
+static int
+unpost_documents(AccumRegister *reg, ArrayType *recorders)
+{
+	AccumPlanKey key = {.purpose = PLAN_DELETE};
+	Oid			types[] = {get_array_type(reg->recorder.type), TIMESTAMPTZOID, TIMESTAMPTZOID};
+	List	   *units = lock_documents(reg, recorders, NULL);
+	AccumChange *change;
+	ListCell   *lc;
+	int			n = 0;
+
+	if (units == NIL)
+		return 0;
+	change = accum_change_begin(reg);
+	PG_TRY();
+	{
+		AccumQueryState state;
+		SPIPlanPtr *plan = accum_register_plan(reg, &key);
+
+		accum_query_begin(&state, InvalidOid);
+		if (*plan == NULL)
+			*plan = accum_query_prepare(psprintf("DELETE FROM %s WHERE recorder OPERATOR(pg_catalog.=) ANY ($1) "
+												 "AND period OPERATOR(pg_catalog.>=) $2 "
+												 "AND period OPERATOR(pg_catalog.<) $3",
+												 reg->relation_names[ACCUM_MOVEMENTS]),
+										lengthof(types), types, true);
+		foreach(lc, units)
+		{
+			Datum		values[3] = {PointerGetDatum(recorders)};
+
+			unit_bounds(reg, lfirst_int(lc), &values[1], &values[2]);
+			n += accum_query_run(*plan, values, NULL, SPI_OK_DELETE);
+		}
+		accum_query_end(&state);
+	}
+	PG_CATCH();
+	{
+		accum_change_abandon(change);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	accum_change_end(change);
+	return n;
+}
+
+static ArrayType *
+recorder_array(AccumRegister *reg, Datum *recorders, int n)
+{
+	Oid			type = reg->recorder.type;
+	int16		length;
+	bool		byval;
+	char		align;
+
+	get_typlenbyvalalign(type, &length, &byval, &align);
+	return construct_array(recorders, n, type, length, byval, align);
+}
+
+static Datum
+recorder_from_text(AccumRegister *reg, char *text)
+{
+	Datum		recorder = accum_column_from_text(reg, &reg->recorder, text);
+
+	accum_column_check_size(&reg->recorder, "key", recorder);
+	return recorder;
+}
+
+static void
+recorder_is_null(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("recorder must not be null")));
+}
+
+/*
+ * accum.register_unpost(p_register text, p_recorder text) returns int
+ *
+ * Remove all movements of a document; returns their number, 0 for an unknown
+ * document.
+ */
+Datum
+accum_register_unpost(PG_FUNCTION_ARGS)
+{
+	AccumRegister *reg = open_argument(fcinfo, ACL_DELETE | ACL_SELECT);
+	Datum		recorder;
+
+	if (PG_ARGISNULL(1))
+		recorder_is_null();
+	recorder = recorder_from_text(reg, text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	PG_RETURN_INT32(unpost_documents(reg, recorder_array(reg, &recorder, 1)));
+}
+
+/*
+ * accum.register_unpost(p_register text, p_recorders text[]) returns int
+ *
+ * The same for many documents at once.
+ */
+Datum
+accum_register_unpost_many(PG_FUNCTION_ARGS)
+{
+	AccumRegister *reg = open_argument(fcinfo, ACL_DELETE | ACL_SELECT);
+	Datum	   *recorders;
+	bool	   *nulls;
+	int			n;
+
+	if (PG_ARGISNULL(1))
+		recorder_is_null();
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), TEXTOID, -1, false, TYPALIGN_INT,
+					  &recorders, &nulls, &n);
+	for (int i = 0; i < n; i++)
+	{
+		if (nulls[i])
+			recorder_is_null();
+		recorders[i] = recorder_from_text(reg, TextDatumGetCString(recorders[i]));
+	}
+	PG_RETURN_INT32(n == 0 ? 0 : unpost_documents(reg, recorder_array(reg, recorders, n)));
+}
+
+/* Bounds of a unit and the document, the parameters that the next two share. */
+static void
+repost_values(AccumRegister *reg, Datum recorder, AccumDay unit, Datum *values)
+{
+	values[0] = recorder;
+	unit_bounds(reg, unit, &values[1], &values[2]);
+}
+
+/*
+ * Compare the document's stored rows in one unit with what it should be.
+ * Appends the ids of rows to keep; returns whether others are there.
+ */
+static bool
+compare_unit(AccumRegister *reg, AccumDifference *difference, Datum recorder,
+			 AccumDay unit, Datum *kept, int *nkept)
+{
+	AccumPlanKey key = {.purpose = PLAN_SELECT};
+	SPIPlanPtr *plan = accum_register_plan(reg, &key);
+	Oid			types[] = {reg->recorder.type, TIMESTAMPTZOID, TIMESTAMPTZOID};
+	Datum		values[3];
+	uint64		n;
+	bool		others = false;
+
+	if (*plan == NULL)
+	{
+		StringInfoData columns;
+
+		initStringInfo(&columns);
+		accum_batch_append_columns(&columns, reg);
+		*plan = accum_query_prepare(psprintf("SELECT %s, id FROM %s "
+											 "WHERE recorder OPERATOR(pg_catalog.=) $1 "
+											 "AND period OPERATOR(pg_catalog.>=) $2 "
+											 "AND period OPERATOR(pg_catalog.<) $3",
+											 columns.data, reg->relation_names[ACCUM_MOVEMENTS]),
+									lengthof(types), types, true);
+	}
+	repost_values(reg, recorder, unit, values);
+	n = accum_query_run(*plan, values, NULL, SPI_OK_SELECT);
+	for (uint64 i = 0; i < n; i++)
+	{
+		TupleDesc	desc = SPI_tuptable->tupdesc;
+		HeapTuple	row = SPI_tuptable->vals[i];
+		bool		isnull;
+
+		if (accum_difference_match(difference, row, desc))
+			kept[(*nkept)++] = SPI_getbinval(row, desc, desc->natts, &isnull);
+		else
+			others = true;
+	}
+	return others;
+}
+
+/* Remove the document's rows in one unit but for those to keep. */
+static void
+delete_others(AccumRegister *reg, Datum recorder, AccumDay unit, Datum *kept, int nkept)
+{
+	AccumPlanKey key = {.purpose = PLAN_DELETE_OTHERS};
+	SPIPlanPtr *plan = accum_register_plan(reg, &key);
+	Oid			types[] = {reg->recorder.type, TIMESTAMPTZOID, TIMESTAMPTZOID, UUIDARRAYOID};
+	Datum		values[4];
+
+	if (*plan == NULL)
+		*plan = accum_query_prepare(psprintf("DELETE FROM %s "
+											 "WHERE recorder OPERATOR(pg_catalog.=) $1 "
+											 "AND period OPERATOR(pg_catalog.>=) $2 "
+											 "AND period OPERATOR(pg_catalog.<) $3 "
+											 "AND id OPERATOR(pg_catalog.<>) ALL ($4)",
+											 reg->relation_names[ACCUM_MOVEMENTS]),
+									lengthof(types), types, true);
+	repost_values(reg, recorder, unit, values);
+	values[3] = PointerGetDatum(construct_array(kept, nkept, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
+	(void) accum_query_run(*plan, values, NULL, SPI_OK_DELETE);
+}
+
+/* Make the stored document what the batch says; the change is open. */
+static void
+repost_document(AccumRegister *reg, Datum recorder, List *units, AccumBatch *batch)
+{
+	AccumDifference *difference = accum_difference_create(reg, batch);
+	Datum	   *kept = palloc_extended(sizeof(Datum) * Max(batch->nrows, 1), MCXT_ALLOC_HUGE);
+	Tuplestorestate *missing = tuplestore_begin_heap(false, false, work_mem);
+	List	   *to_clean = NIL;
+	AccumQueryState state;
+	ListCell   *lc;
+	int			nkept = 0;
+
+	accum_query_begin(&state, InvalidOid);
+	foreach(lc, units)
+	{
+		if (compare_unit(reg, difference, recorder, lfirst_int(lc), kept, &nkept))
+			to_clean = lappend_int(to_clean, lfirst_int(lc));
+	}
+	foreach(lc, to_clean)
+		delete_others(reg, recorder, lfirst_int(lc), kept, nkept);
+	accum_query_end(&state);
+
+	if (accum_difference_missing(difference, missing) > 0)
+		(void) insert_rows(reg, batch->desc, missing);
+	tuplestore_end(missing);
+}
+
+/*
+ * accum.register_repost(p_register text, p_recorder text, p_data jsonb) returns int
+ *
+ * Replace a document's movements by those in p_data; returns their number.
+ * Rows that stay the same stay; an empty array removes the document.
+ */
+Datum
+accum_register_repost(PG_FUNCTION_ARGS)
+{
+	AccumRegister *reg = open_argument(fcinfo, ACL_INSERT | ACL_DELETE | ACL_SELECT);
+	char	   *name;
+	Datum		recorder;
+	AccumBatch *batch;
+	List	   *units;
+	AccumChange *change;
+
+	if (PG_ARGISNULL(1))
+		recorder_is_null();
+	name = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	recorder = recorder_from_text(reg, name);
+	batch = accum_batch_decode(reg, PG_ARGISNULL(2) ? NULL : PG_GETARG_JSONB_P(2), name);
+	units = lock_documents(reg, recorder_array(reg, &recorder, 1), &recorder);
+	accum_partitions_ensure(reg, batch->units, batch->nunits);
+
+	change = accum_change_begin(reg);
+	PG_TRY();
+	{
+		repost_document(reg, recorder, units, batch);
+	}
+	PG_CATCH();
+	{
+		accum_change_abandon(change);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	accum_change_end(change);
+	tuplestore_end(batch->rows);
+	PG_RETURN_INT32(batch->nrows);
+}

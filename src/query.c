@@ -1,0 +1,143 @@
+/*
+ * query.c
+ *		SQL run by the extension: identity, search_path, named row sets.
+ *
+ * The one place that talks to SPI.  Queries run either as the caller, under the
+ * caller's own search_path, or as another role: then nothing of the caller's
+ * may choose what code that role runs, so search_path is pinned and the role is
+ * held as for a security-definer function, as foreign-key triggers do
+ * (ri_triggers.c).
+ *
+ * Rows reach a query as an ephemeral named relation, the way transition tables
+ * reach triggers: any type, any number, in memory bounded by work_mem.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+
+#include "query.h"
+
+/*
+ * Connect to SPI, as role when it is a valid role, else as the caller.
+ *
+ * On error the transaction's clean-up puts everything back.
+ */
+void
+accum_query_begin(AccumQueryState *state, Oid role)
+{
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+
+	state->guc_level = 0;
+	if (!OidIsValid(role))
+		return;
+	GetUserIdAndSecContext(&state->user, &state->security_context);
+	SetUserIdAndSecContext(role, state->security_context |
+						   SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
+	state->guc_level = NewGUCNestLevel();
+	(void) set_config_option("search_path", "pg_catalog, pg_temp",
+							 PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+}
+
+/* Leave SPI and take the caller's identity and search_path again. */
+void
+accum_query_end(const AccumQueryState *state)
+{
+	if (state->guc_level != 0)
+	{
+		AtEOXact_GUC(true, state->guc_level);
+		SetUserIdAndSecContext(state->user, state->security_context);
+	}
+	if (SPI_finish() != SPI_OK_FINISH)
+		elog(ERROR, "SPI_finish failed");
+}
+
+/* Let queries of this connection read rows under an unqualified name. */
+void
+accum_query_rows(const char *name, TupleDesc desc, Tuplestorestate *rows)
+{
+	EphemeralNamedRelation enr = palloc0(sizeof(EphemeralNamedRelationData));
+	int			result;
+
+	enr->md.name = pstrdup(name);
+	enr->md.reliddesc = InvalidOid;
+	enr->md.tupdesc = desc;
+	enr->md.enrtype = ENR_NAMED_TUPLESTORE;
+	enr->md.enrtuples = tuplestore_tuple_count(rows);
+	enr->reldata = rows;
+	result = SPI_register_relation(enr);
+	if (result != SPI_OK_REL_REGISTER)
+		elog(ERROR, "SPI_register_relation failed: %s", SPI_result_code_string(result));
+}
+
+/* The rows are about to go. */
+void
+accum_query_forget_rows(const char *name)
+{
+	if (SPI_unregister_relation(name) != SPI_OK_REL_UNREGISTER)
+		elog(ERROR, "SPI_unregister_relation failed");
+}
+
+/*
+ * Prepare a statement and keep it beyond this connection.
+ *
+ * With custom set it is planned anew for each set of values, for statements
+ * whose values choose partitions.
+ */
+SPIPlanPtr
+accum_query_prepare(const char *sql, int nargs, Oid *types, bool custom)
+{
+	SPIPlanPtr	plan = SPI_prepare_cursor(sql, nargs, types,
+										  custom ? CURSOR_OPT_CUSTOM_PLAN : 0);
+
+	if (plan == NULL)
+		elog(ERROR, "SPI_prepare failed for \"%s\": %s", sql,
+			 SPI_result_code_string(SPI_result));
+	if (SPI_keepplan(plan) != 0)
+		elog(ERROR, "SPI_keepplan failed");
+	return plan;
+}
+
+/* Run a prepared statement; returns the number of rows it handled. */
+uint64
+accum_query_run(SPIPlanPtr plan, Datum *values, const char *nulls, int expected)
+{
+	int			result = SPI_execute_plan(plan, values, nulls, false, 0);
+
+	if (result != expected)
+		elog(ERROR, "SPI_execute_plan returned %s", SPI_result_code_string(result));
+	return SPI_processed;
+}
+
+/*
+ * Run a prepared read-only query for the one value of its one row, which is
+ * copied into the context that was current at accum_query_begin.
+ */
+Datum
+accum_query_value(SPIPlanPtr plan, Datum *values, bool *isnull)
+{
+	Form_pg_attribute attribute;
+	Datum		value;
+	int			result = SPI_execute_plan(plan, values, NULL, true, 0);
+
+	if (result != SPI_OK_SELECT || SPI_processed != 1)
+		elog(ERROR, "SPI_execute_plan returned %s", SPI_result_code_string(result));
+	attribute = TupleDescAttr(SPI_tuptable->tupdesc, 0);
+	value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, isnull);
+	return *isnull ? value : SPI_datumTransfer(value, attribute->attbyval, attribute->attlen);
+}
+
+/* Run a statement that is not worth keeping. */
+uint64
+accum_query_command(const char *sql, int expected)
+{
+	int			result = SPI_execute(sql, false, 0);
+
+	if (result != expected)
+		elog(ERROR, "SPI_execute returned %s for \"%s\"",
+			 SPI_result_code_string(result), sql);
+	return SPI_processed;
+}

@@ -1,0 +1,219 @@
+/*
+ * recorders.c
+ *		The map from documents to the partitions that hold their movements.
+ *
+ * <register>_recorders has one row per document and partition unit that it has
+ * ever had a movement in, and for a document that was reposted a head row with
+ * unit_start = -infinity.  Rows are never removed.
+ *
+ * The map tells an unpost or repost which partitions to visit, and its rows are
+ * what these lock: both lock every row of their documents in key order and raise
+ * revision, so two of them on one document run one after the other.  Raising
+ * revision, and not only locking, is what tells a REPEATABLE READ transaction
+ * with an older snapshot that the document has changed.  The head row is there
+ * for a repost of a document not known yet, which would have nothing to lock.
+ *
+ * A post to a known document takes no lock here.
+ *
+ * All functions run inside an accum_query_begin() as the register's owner,
+ * except those on AccumDocuments that only collect.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/tuptable.h"
+#include "miscadmin.h"
+#include "utils/date.h"
+#include "utils/datum.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+#include "derived.h"
+#include "query.h"
+#include "recorders.h"
+
+#define PLAN_STORE 2
+#define PLAN_CLAIM 3
+#define PLAN_LOCK 4
+#define PLAN_BUMP 5
+#define ROWS_NAME "accum_documents"
+
+/* The documents that a statement wrote movements of. */
+struct AccumDocuments
+{
+	AccumRegister *reg;
+	MemoryContext context;		/* of everything here */
+	TupleDesc	desc;
+	TupleTableSlot *slot;
+	Tuplestorestate *rows;		/* NULL while there are none */
+	MemoryContext last_context; /* of the last recorder added */
+	bool		has_last;
+	Datum		last_recorder;
+	AccumDay	last_unit;
+};
+
+AccumDocuments *
+accum_documents_create(AccumRegister *reg)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "accum documents",
+												  ALLOCSET_SMALL_SIZES);
+	AccumDocuments *documents = MemoryContextAllocZero(context, sizeof(AccumDocuments));
+
+	documents->reg = reg;
+	documents->context = context;
+	return documents;
+}
+
+static void
+documents_begin(AccumDocuments *documents)
+{
+	AccumColumn *recorder = &documents->reg->recorder;
+	MemoryContext old = MemoryContextSwitchTo(documents->context);
+	TupleDesc	desc = CreateTemplateTupleDesc(2);
+
+	TupleDescInitEntry(desc, 1, "recorder", recorder->type, recorder->typmod, 0);
+	TupleDescInitEntryCollation(desc, 1, recorder->collation);
+	TupleDescInitEntry(desc, 2, "unit_start", DATEOID, -1, 0);
+	documents->desc = desc;
+	documents->slot = MakeSingleTupleTableSlot(desc, &TTSOpsVirtual);
+	documents->rows = tuplestore_begin_heap(false, false, work_mem);
+	documents->last_context = AllocSetContextCreate(documents->context, "accum last document",
+													ALLOCSET_SMALL_SIZES);
+	MemoryContextSwitchTo(old);
+}
+
+/* Note that a movement of this document was written on this day. */
+void
+accum_documents_add(AccumDocuments *documents, Datum recorder, AccumDay day)
+{
+	AccumRegister *reg = documents->reg;
+	AccumDay	unit = accum_unit_start(day, reg->partition_by, 1);
+	MemoryContext old;
+
+	if (documents->rows == NULL)
+		documents_begin(documents);
+
+	/* The lines of a document follow one another. */
+	if (documents->has_last && documents->last_unit == unit &&
+		datumIsEqual(documents->last_recorder, recorder,
+					 reg->recorder.typbyval, reg->recorder.typlen))
+		return;
+
+	ExecClearTuple(documents->slot);
+	documents->slot->tts_values[0] = recorder;
+	documents->slot->tts_values[1] = DateADTGetDatum(unit);
+	documents->slot->tts_isnull[0] = documents->slot->tts_isnull[1] = false;
+	ExecStoreVirtualTuple(documents->slot);
+	tuplestore_puttupleslot(documents->rows, documents->slot);
+
+	MemoryContextReset(documents->last_context);
+	old = MemoryContextSwitchTo(documents->last_context);
+	documents->last_recorder = datumCopy(recorder, reg->recorder.typbyval,
+										 reg->recorder.typlen);
+	documents->last_unit = unit;
+	documents->has_last = true;
+	MemoryContextSwitchTo(old);
+}
+
+/* Write the documents that the map does not have yet, in key order. */
+void
+accum_documents_store(AccumDocuments *documents)
+{
+	AccumRegister *reg = documents->reg;
+	AccumPlanKey key = {.purpose = PLAN_STORE};
+	SPIPlanPtr *plan;
+
+	if (documents->rows == NULL)
+		return;
+	plan = accum_register_plan(reg, &key);
+	accum_query_rows(ROWS_NAME, documents->desc, documents->rows);
+	if (*plan == NULL)
+		*plan = accum_query_prepare(psprintf("INSERT INTO %s (recorder, unit_start) "
+											 "SELECT DISTINCT recorder, unit_start FROM " ROWS_NAME
+											 " ORDER BY recorder, unit_start ON CONFLICT DO NOTHING",
+											 reg->relation_names[ACCUM_RECORDERS]),
+									0, NULL, false);
+	(void) accum_derived_run(*plan, reg->relations[ACCUM_RECORDERS], NULL, SPI_OK_INSERT);
+	accum_query_forget_rows(ROWS_NAME);
+}
+
+void
+accum_documents_free(AccumDocuments *documents)
+{
+	if (documents->rows != NULL)
+	{
+		ExecDropSingleTupleTableSlot(documents->slot);
+		tuplestore_end(documents->rows);
+	}
+	MemoryContextDelete(documents->context);
+}
+
+/*
+ * Give a document its head row, so that there is something to lock.
+ *
+ * Waits for another transaction that is doing the same.
+ */
+void
+accum_recorder_claim(AccumRegister *reg, Datum recorder)
+{
+	AccumPlanKey key = {.purpose = PLAN_CLAIM};
+	SPIPlanPtr *plan = accum_register_plan(reg, &key);
+
+	if (*plan == NULL)
+		*plan = accum_query_prepare(psprintf("INSERT INTO %s (recorder, unit_start) "
+											 "VALUES ($1, '-infinity') ON CONFLICT DO NOTHING",
+											 reg->relation_names[ACCUM_RECORDERS]),
+									1, &reg->recorder.type, false);
+	(void) accum_derived_run(*plan, reg->relations[ACCUM_RECORDERS], &recorder, SPI_OK_INSERT);
+}
+
+/*
+ * Lock documents against other unposts and reposts until the transaction ends.
+ *
+ * Returns the first days of the partition units in which they have, or had,
+ * movements: a list of ints, allocated in result_context, in ascending order
+ * without repetition.
+ *
+ * The first statement locks in key order; the second one, whose snapshot is
+ * younger than the locks, sees what the last holder of the locks left.
+ */
+List *
+accum_recorders_lock(AccumRegister *reg, ArrayType *recorders,
+					 MemoryContext result_context)
+{
+	AccumPlanKey lock_key = {.purpose = PLAN_LOCK};
+	AccumPlanKey bump_key = {.purpose = PLAN_BUMP};
+	SPIPlanPtr *plan;
+	Oid			array_type = get_array_type(reg->recorder.type);
+	Datum		value = PointerGetDatum(recorders);
+	const char *map = reg->relation_names[ACCUM_RECORDERS];
+	List	   *units = NIL;
+	uint64		n;
+
+	plan = accum_register_plan(reg, &lock_key);
+	if (*plan == NULL)
+		*plan = accum_query_prepare(psprintf("SELECT FROM %s WHERE recorder = ANY ($1) "
+											 "ORDER BY recorder, unit_start FOR NO KEY UPDATE", map),
+									1, &array_type, false);
+	if (accum_derived_run(*plan, reg->relations[ACCUM_RECORDERS], &value, SPI_OK_SELECT) == 0)
+		return NIL;
+
+	plan = accum_register_plan(reg, &bump_key);
+	if (*plan == NULL)
+		*plan = accum_query_prepare(psprintf("WITH bumped AS (UPDATE %s SET revision = revision + 1 "
+											 "WHERE recorder = ANY ($1) RETURNING unit_start) "
+											 "SELECT DISTINCT unit_start FROM bumped "
+											 "WHERE unit_start > '-infinity' ORDER BY 1", map),
+									1, &array_type, false);
+	n = accum_derived_run(*plan, reg->relations[ACCUM_RECORDERS], &value, SPI_OK_SELECT);
+	for (uint64 i = 0; i < n; i++)
+	{
+		bool		isnull;
+		Datum		unit = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull);
+		MemoryContext old = MemoryContextSwitchTo(result_context);
+
+		units = lappend_int(units, DatumGetDateADT(unit));
+		MemoryContextSwitchTo(old);
+	}
+	return units;
+}

@@ -1,0 +1,556 @@
+/*
+ * registry.c
+ *		Registers as this backend knows them: definition, columns, relations.
+ *
+ * A register is found by name (accum._registers) or by the OID of its movements
+ * table (accum._register_relations), never by a name pasted together: what a
+ * relation is called is decided once, when it is created.  Column types come
+ * from the movements table itself.
+ *
+ * Entries are cached for the session under the OID of movements.  A relcache
+ * invalidation of movements, which every DDL on a register causes, marks an
+ * entry; it is replaced at the next look-up, and freed only when the
+ * transaction ends, so that nobody loses an entry in the middle of its work.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/typcache.h"
+
+#include "registry.h"
+
+/* More cached plans than this in one entry make us drop the entry. */
+#define MAX_PLANS 256
+
+/* How often a register may change under our eyes before we call it broken. */
+#define MAX_TRIES 100
+
+typedef struct RelationEntry
+{
+	Oid			movements;
+	AccumRegister *reg;
+} RelationEntry;
+
+typedef struct NameEntry
+{
+	NameData	name;
+	Oid			movements;
+} NameEntry;
+
+typedef struct PlanEntry
+{
+	AccumPlanKey key;
+	SPIPlanPtr	plan;
+} PlanEntry;
+
+static HTAB *registers_by_relation = NULL;
+static HTAB *relations_by_name = NULL;
+static AccumRegister *retired = NULL;
+
+/* Columns of accum._registers, _register_relations and _register_seeds. */
+#define REGISTERS_NAME 1
+#define REGISTERS_KIND 2
+#define REGISTERS_DIMENSIONS 3
+#define REGISTERS_RESOURCES 4
+#define REGISTERS_ATTRIBUTES 5
+#define REGISTERS_TOTALS_PERIOD 6
+#define REGISTERS_PARTITION_BY 7
+#define REGISTERS_TIME_ZONE 10
+#define REGISTERS_YEAR_START 11
+#define RELATIONS_RELATION 1
+#define RELATIONS_REGISTER 2
+#define RELATIONS_ROLE 3
+#define SEEDS_SEED 2
+
+static void
+registry_relcache_callback(Datum arg, Oid relation)
+{
+	RelationEntry *entry;
+
+	if (registers_by_relation == NULL)
+		return;
+	if (OidIsValid(relation))
+	{
+		entry = hash_search(registers_by_relation, &relation, HASH_FIND, NULL);
+		if (entry != NULL && entry->reg != NULL)
+			entry->reg->valid = false;
+	}
+	else
+	{
+		HASH_SEQ_STATUS status;
+
+		hash_seq_init(&status, registers_by_relation);
+		while ((entry = hash_seq_search(&status)) != NULL)
+		{
+			if (entry->reg != NULL)
+				entry->reg->valid = false;
+		}
+	}
+}
+
+/* Free an entry that nobody holds any more. */
+static void
+register_free(AccumRegister *reg)
+{
+	HASH_SEQ_STATUS status;
+	PlanEntry  *entry;
+
+	hash_seq_init(&status, reg->plans);
+	while ((entry = hash_seq_search(&status)) != NULL)
+	{
+		if (entry->plan != NULL)
+			SPI_freeplan(entry->plan);
+	}
+	hash_destroy(reg->plans);
+	MemoryContextDelete(reg->context);
+}
+
+static void
+registry_xact_callback(XactEvent event, void *arg)
+{
+	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT &&
+		event != XACT_EVENT_PREPARE)
+		return;
+	while (retired != NULL)
+	{
+		AccumRegister *reg = retired;
+
+		retired = reg->next_retired;
+		register_free(reg);
+	}
+}
+
+/* Once per backend, when the library is loaded. */
+void
+accum_registry_init(void)
+{
+	HASHCTL		by_relation = {.keysize = sizeof(Oid), .entrysize = sizeof(RelationEntry)};
+	HASHCTL		by_name = {.keysize = NAMEDATALEN, .entrysize = sizeof(NameEntry)};
+
+	registers_by_relation = hash_create("accum registers by relation", 32,
+										&by_relation, HASH_ELEM | HASH_BLOBS);
+	relations_by_name = hash_create("accum relations by register name", 32,
+									&by_name, HASH_ELEM | HASH_STRINGS);
+	CacheRegisterRelcacheCallback(registry_relcache_callback, (Datum) 0);
+	RegisterXactCallback(registry_xact_callback, NULL);
+}
+
+Oid
+accum_schema_oid(void)
+{
+	return get_namespace_oid(ACCUM_SCHEMA, false);
+}
+
+static Oid
+registry_table(const char *name)
+{
+	Oid			relation = get_relname_relid(name, accum_schema_oid());
+
+	if (!OidIsValid(relation))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation \"%s.%s\" does not exist", ACCUM_SCHEMA, name),
+				 errhint("The extension pg_accumulator is not installed in this database.")));
+	return relation;
+}
+
+/* The role that owns the registry, and so the extension's objects. */
+Oid
+accum_registry_owner(void)
+{
+	Relation	rel = table_open(registry_table("_registers"), AccessShareLock);
+	Oid			owner = rel->rd_rel->relowner;
+
+	table_close(rel, AccessShareLock);
+	return owner;
+}
+
+/*
+ * Begin a scan of a registry table for the rows whose column attnum equals a
+ * text key.  The registry is read like a catalog, by everybody and in the
+ * newest state, so that a register is what its locks say it is.
+ */
+static SysScanDesc
+registry_scan(Relation rel, AttrNumber attnum, RegProcedure equal, Datum key)
+{
+	ScanKeyData scankey;
+	Oid			index = InvalidOid;
+	List	   *indexes = RelationGetIndexList(rel);
+	ListCell   *lc;
+
+	/* Every key column that we look up leads an index of its own. */
+	foreach(lc, indexes)
+	{
+		Relation	candidate = index_open(lfirst_oid(lc), AccessShareLock);
+
+		if (candidate->rd_index->indkey.values[0] == attnum)
+			index = RelationGetRelid(candidate);
+		index_close(candidate, AccessShareLock);
+	}
+	list_free(indexes);
+	ScanKeyInit(&scankey, attnum, BTEqualStrategyNumber, equal, key);
+	return systable_beginscan(rel, index, OidIsValid(index), NULL, 1, &scankey);
+}
+
+static bool
+registry_row_exists(const char *table, AttrNumber attnum, RegProcedure equal, Datum key)
+{
+	Relation	rel = table_open(registry_table(table), AccessShareLock);
+	SysScanDesc scan = registry_scan(rel, attnum, equal, key);
+	bool		found = HeapTupleIsValid(systable_getnext(scan));
+
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return found;
+}
+
+bool
+accum_register_exists(const char *name)
+{
+	return registry_row_exists("_registers", REGISTERS_NAME, F_TEXTEQ,
+							   CStringGetTextDatum(name));
+}
+
+static Datum
+row_value(HeapTuple tuple, Relation rel, AttrNumber attnum)
+{
+	bool		isnull;
+	Datum		value = heap_getattr(tuple, attnum, RelationGetDescr(rel), &isnull);
+
+	if (isnull)
+		elog(ERROR, "column %d of registry table \"%s\" is null",
+			 attnum, RelationGetRelationName(rel));
+	return value;
+}
+
+/* Find a register's name by its movements table; NULL when it is not one. */
+static char *
+registry_name_of(Oid movements)
+{
+	Relation	rel = table_open(registry_table("_register_relations"), AccessShareLock);
+	SysScanDesc scan = registry_scan(rel, RELATIONS_RELATION, F_OIDEQ,
+									 ObjectIdGetDatum(movements));
+	HeapTuple	tuple = systable_getnext(scan);
+	char	   *name = NULL;
+
+	if (HeapTupleIsValid(tuple) &&
+		strcmp(TextDatumGetCString(row_value(tuple, rel, RELATIONS_ROLE)),
+			   accum_role_name(ACCUM_MOVEMENTS)) == 0)
+		name = TextDatumGetCString(row_value(tuple, rel, RELATIONS_REGISTER));
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return name;
+}
+
+/* Fill relations with the OIDs of the register's relations by role. */
+static void
+registry_relations(const char *name, Oid *relations)
+{
+	Relation	rel = table_open(registry_table("_register_relations"), AccessShareLock);
+	SysScanDesc scan = registry_scan(rel, RELATIONS_REGISTER, F_TEXTEQ,
+									 CStringGetTextDatum(name));
+	HeapTuple	tuple;
+
+	memset(relations, 0, sizeof(Oid) * ACCUM_ROLES);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		AccumRole	role;
+
+		if (accum_role_from_name(TextDatumGetCString(row_value(tuple, rel, RELATIONS_ROLE)), &role))
+			relations[role] = DatumGetObjectId(row_value(tuple, rel, RELATIONS_RELATION));
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+}
+
+static uint64
+registry_seed(const char *name)
+{
+	Relation	rel = table_open(registry_table("_register_seeds"), AccessShareLock);
+	SysScanDesc scan = registry_scan(rel, 1, F_TEXTEQ, CStringGetTextDatum(name));
+	HeapTuple	tuple = systable_getnext(scan);
+	uint64		seed;
+
+	if (!HeapTupleIsValid(tuple))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("register \"%s\" has no hash seed", name)));
+	seed = (uint64) DatumGetInt64(row_value(tuple, rel, SEEDS_SEED));
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return seed;
+}
+
+/* Fill a column from its name and the attribute of movements. */
+static void
+column_load(AccumColumn *column, const char *name, Relation movements)
+{
+	TupleDesc	desc = RelationGetDescr(movements);
+	TypeCacheEntry *type;
+	Oid			function;
+	bool		varlena;
+
+	column->name = pstrdup(name);
+	column->attnum = get_attnum(RelationGetRelid(movements), name);
+	if (column->attnum == InvalidAttrNumber)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("column \"%s\" of relation \"%s\" does not exist",
+						name, RelationGetRelationName(movements))));
+	column->type = TupleDescAttr(desc, column->attnum - 1)->atttypid;
+	column->typmod = TupleDescAttr(desc, column->attnum - 1)->atttypmod;
+	column->collation = TupleDescAttr(desc, column->attnum - 1)->attcollation;
+	column->typlen = TupleDescAttr(desc, column->attnum - 1)->attlen;
+	column->typbyval = TupleDescAttr(desc, column->attnum - 1)->attbyval;
+	column->cast_type = format_type_extended(column->type, -1,
+											 FORMAT_TYPE_TYPEMOD_GIVEN |
+											 FORMAT_TYPE_FORCE_QUALIFY);
+
+	getTypeInputInfo(column->type, &function, &column->input_param);
+	fmgr_info_cxt(function, &column->input, CurrentMemoryContext);
+	getTypeOutputInfo(column->type, &function, &varlena);
+	fmgr_info_cxt(function, &column->output, CurrentMemoryContext);
+
+	type = lookup_type_cache(column->type, TYPECACHE_EQ_OPR | TYPECACHE_HASH_EXTENDED_PROC);
+	column->is_enum = get_typtype(getBaseType(column->type)) == TYPTYPE_ENUM;
+	column->equal_operator = type->eq_opr;
+	if (OidIsValid(type->eq_opr))
+		fmgr_info_cxt(get_opcode(type->eq_opr), &column->equal, CurrentMemoryContext);
+	if (OidIsValid(type->hash_extended_proc))
+		fmgr_info_cxt(type->hash_extended_proc, &column->hash, CurrentMemoryContext);
+}
+
+/* Load the columns named in a registry row's array of {"name", "type"}. */
+static AccumColumn *
+columns_load(Datum json, Relation movements, int *ncolumns)
+{
+	Jsonb	   *array = DatumGetJsonbP(json);
+	AccumColumn *columns = palloc0(sizeof(AccumColumn) * (JB_ROOT_COUNT(array) + 1));
+
+	*ncolumns = JB_ROOT_COUNT(array);
+	for (int i = 0; i < *ncolumns; i++)
+	{
+		JsonbValue *element = getIthJsonbValueFromContainer(&array->root, i);
+		JsonbValue	buffer;
+		JsonbValue *value;
+
+		value = getKeyJsonValueFromContainer(element->val.binary.data, "name", 4, &buffer);
+		column_load(&columns[i], pnstrdup(value->val.string.val, value->val.string.len),
+					movements);
+		value = getKeyJsonValueFromContainer(element->val.binary.data, "required", 8, &buffer);
+		columns[i].required = value != NULL && value->val.boolean;
+	}
+	return columns;
+}
+
+static AccumUnit
+unit_value(HeapTuple tuple, Relation rel, AttrNumber attnum)
+{
+	AccumUnit	unit = ACCUM_UNIT_DAY;
+
+	(void) accum_unit_from_name(TextDatumGetCString(row_value(tuple, rel, attnum)), &unit);
+	return unit;
+}
+
+/* Fill an entry from its row in accum._registers and the movements table. */
+static void
+register_fill(AccumRegister *reg, HeapTuple tuple, Relation registers)
+{
+	Relation	movements = table_open(reg->movements, AccessShareLock);
+	char	   *kind = TextDatumGetCString(row_value(tuple, registers, REGISTERS_KIND));
+
+	reg->kind = strcmp(kind, "balance") == 0 ? ACCUM_KIND_BALANCE : ACCUM_KIND_TURNOVER;
+	reg->totals_period = unit_value(tuple, registers, REGISTERS_TOTALS_PERIOD);
+	reg->partition_by = unit_value(tuple, registers, REGISTERS_PARTITION_BY);
+	accum_zone_init(&reg->zone,
+					TextDatumGetCString(row_value(tuple, registers, REGISTERS_TIME_ZONE)),
+					DatumGetInt32(row_value(tuple, registers, REGISTERS_YEAR_START)));
+	column_load(&reg->recorder, "recorder", movements);
+	reg->dims = columns_load(row_value(tuple, registers, REGISTERS_DIMENSIONS),
+							 movements, &reg->ndims);
+	reg->resources = columns_load(row_value(tuple, registers, REGISTERS_RESOURCES),
+								  movements, &reg->nresources);
+	reg->attributes = columns_load(row_value(tuple, registers, REGISTERS_ATTRIBUTES),
+								   movements, &reg->nattributes);
+	reg->id_attnum = get_attnum(reg->movements, "id");
+	reg->recorded_at_attnum = get_attnum(reg->movements, "recorded_at");
+	reg->period_attnum = get_attnum(reg->movements, "period");
+	reg->type_attnum = get_attnum(reg->movements, "movement_type");
+	reg->hash_attnum = get_attnum(reg->movements, "dim_hash");
+	table_close(movements, AccessShareLock);
+
+	for (int role = 0; role < ACCUM_ROLES; role++)
+	{
+		if (OidIsValid(reg->relations[role]))
+			reg->relation_names[role] =
+				quote_qualified_identifier(get_namespace_name(get_rel_namespace(reg->relations[role])),
+										   get_rel_name(reg->relations[role]));
+	}
+}
+
+/*
+ * Make the entry of a register whose movements table is locked; NULL when the
+ * register or its table has gone meanwhile.
+ */
+static AccumRegister *
+register_load(const char *name, Oid movements)
+{
+	Relation	registers = table_open(registry_table("_registers"), AccessShareLock);
+	SysScanDesc scan = registry_scan(registers, REGISTERS_NAME, F_TEXTEQ,
+									 CStringGetTextDatum(name));
+	HeapTuple	tuple = systable_getnext(scan);
+	AccumRegister *reg = NULL;
+	Oid			relations[ACCUM_ROLES];
+
+	registry_relations(name, relations);
+	if (HeapTupleIsValid(tuple) && relations[ACCUM_MOVEMENTS] == movements)
+	{
+		MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "accum register",
+													  ALLOCSET_SMALL_SIZES);
+		MemoryContext old = MemoryContextSwitchTo(context);
+		HASHCTL		plans = {.keysize = sizeof(AccumPlanKey),
+			.entrysize = sizeof(PlanEntry),.hcxt = context};
+
+		reg = palloc0(sizeof(AccumRegister));
+		reg->context = context;
+		reg->movements = movements;
+		strlcpy(reg->name, name, NAMEDATALEN);
+		memcpy(reg->relations, relations, sizeof(relations));
+		reg->seed = registry_seed(name);
+		register_fill(reg, tuple, registers);
+		reg->plans = hash_create("accum plans", 16, &plans,
+								 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+		MemoryContextSwitchTo(old);
+
+		/* Only a complete entry outlives an error. */
+		MemoryContextSetParent(context, CacheMemoryContext);
+		reg->valid = true;
+	}
+	systable_endscan(scan);
+	table_close(registers, AccessShareLock);
+	return reg;
+}
+
+/* Put a fresh entry in place of the one, if any, that an invalidation marked. */
+static void
+register_enter(AccumRegister *reg)
+{
+	bool		found;
+	RelationEntry *by_relation = hash_search(registers_by_relation, &reg->movements,
+											 HASH_ENTER, &found);
+	NameEntry  *by_name;
+
+	if (found && by_relation->reg != NULL)
+	{
+		by_relation->reg->next_retired = retired;
+		retired = by_relation->reg;
+	}
+	by_relation->reg = reg;
+	by_name = hash_search(relations_by_name, reg->name, HASH_ENTER, NULL);
+	by_name->movements = reg->movements;
+}
+
+/* The cached entry for a movements table, or a newly loaded one, or NULL. */
+static AccumRegister *
+register_get(const char *name, Oid movements)
+{
+	RelationEntry *entry = hash_search(registers_by_relation, &movements, HASH_FIND, NULL);
+	AccumRegister *reg;
+
+	if (entry != NULL && entry->reg != NULL && entry->reg->valid)
+		return entry->reg;
+	if (name == NULL)
+		name = registry_name_of(movements);
+	if (name == NULL)
+		return NULL;
+	reg = register_load(name, movements);
+	if (reg != NULL)
+		register_enter(reg);
+	return reg;
+}
+
+/*
+ * The register called name, its movements table locked until the transaction
+ * ends.  Raises undefined_object when there is none.
+ *
+ * Taking the lock lets invalidations in; the register counts only if it is
+ * still the same one after that.
+ */
+AccumRegister *
+accum_register_open(const char *name, LOCKMODE lockmode)
+{
+	NameEntry  *cached = NULL;
+
+	if (strlen(name) < NAMEDATALEN)
+		cached = hash_search(relations_by_name, name, HASH_FIND, NULL);
+
+	for (int tries = 0;; tries++)
+	{
+		Oid			relations[ACCUM_ROLES];
+		AccumRegister *reg;
+
+		CHECK_FOR_INTERRUPTS();
+		if (tries > MAX_TRIES)
+			elog(ERROR, "registry has no consistent entry for register \"%s\"", name);
+
+		if (cached != NULL)
+			relations[ACCUM_MOVEMENTS] = cached->movements;
+		else
+			registry_relations(name, relations);
+		if (!OidIsValid(relations[ACCUM_MOVEMENTS]))
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_OBJECT),
+					 errmsg("register \"%s\" does not exist", name)));
+
+		LockRelationOid(relations[ACCUM_MOVEMENTS], lockmode);
+		reg = register_get(name, relations[ACCUM_MOVEMENTS]);
+		if (reg != NULL && strcmp(reg->name, name) == 0)
+			return reg;
+		UnlockRelationOid(relations[ACCUM_MOVEMENTS], lockmode);
+		cached = NULL;
+	}
+}
+
+/*
+ * The register whose movements table this is, which the caller has locked; NULL
+ * when the relation is no register's movements table.
+ */
+AccumRegister *
+accum_register_of_movements(Oid relation)
+{
+	return register_get(NULL, relation);
+}
+
+/*
+ * Where the register keeps the SPI plan for a key; NULL in it when there is
+ * none yet.  The plan must be kept with SPI_keepplan and belongs to the entry.
+ */
+SPIPlanPtr *
+accum_register_plan(AccumRegister *reg, const AccumPlanKey *key)
+{
+	bool		found;
+	PlanEntry  *entry = hash_search(reg->plans, key, HASH_ENTER, &found);
+
+	if (!found)
+	{
+		entry->plan = NULL;
+		/* A new entry, with no plans, takes over in the next call. */
+		if (hash_get_num_entries(reg->plans) > MAX_PLANS)
+			reg->valid = false;
+	}
+	return &entry->plan;
+}

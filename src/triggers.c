@@ -1,0 +1,222 @@
+/*
+ * triggers.c
+ *		Trigger functions on the relations of a register.
+ *
+ * Movements: a row trigger prepares each new row (the cell's hash, checks), and
+ * statement triggers hand what a statement changed to the engine.  Guards refuse
+ * what would make derived tables wrong.
+ *
+ * Each function proves its calling context before it looks at data.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "commands/trigger.h"
+#include "fmgr.h"
+#include "utils/builtins.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+
+#include "cell.h"
+#include "derived.h"
+#include "engine.h"
+#include "leaf.h"
+#include "resource.h"
+
+PG_FUNCTION_INFO_V1(accum_movement_prepare);
+PG_FUNCTION_INFO_V1(accum_movements_changed);
+PG_FUNCTION_INFO_V1(accum_guard_movements);
+PG_FUNCTION_INFO_V1(accum_guard_partition);
+PG_FUNCTION_INFO_V1(accum_guard_derived);
+
+static TriggerData *
+trigger_data(FunctionCallInfo fcinfo, const char *function)
+{
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" was not called by trigger manager", function)));
+	return (TriggerData *) fcinfo->context;
+}
+
+static void
+called_wrongly(const char *function)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+			 errmsg("function \"%s\" was called for the wrong event", function)));
+}
+
+static void
+check_period(AccumRegister *reg, Datum period)
+{
+	TimestampTz instant = DatumGetTimestampTz(period);
+
+	if (!accum_period_valid(&reg->zone, instant))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+				 errmsg("period is out of range: \"%s\"", timestamptz_to_str(instant)),
+				 errdetail("A period lies in the years 0001 to 9999.")));
+}
+
+static void
+check_movement_type(Datum value)
+{
+	char	   *type = TextDatumGetCString(value);
+
+	if (strcmp(type, "regular") != 0 && strcmp(type, "adjustment") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid movement_type: \"%s\"", type),
+				 errhint("Valid values are \"regular\" and \"adjustment\".")));
+	pfree(type);
+}
+
+static void
+check_resource(const AccumColumn *column, Datum value)
+{
+	if (!accum_value_finite(column->type, value))
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("resource \"%s\" must be finite", column->name)));
+}
+
+/*
+ * accum._movement_prepare(), BEFORE INSERT FOR EACH ROW on movements
+ *
+ * Checks the row and computes dim_hash, whatever the writer put there.  Columns
+ * that are NULL and must not be are left to their constraints.
+ */
+Datum
+accum_movement_prepare(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = trigger_data(fcinfo, "_movement_prepare");
+	HeapTuple	row = trigger->tg_trigtuple;
+	TupleDesc	desc = RelationGetDescr(trigger->tg_relation);
+	AccumLeaf  *leaf;
+	AccumRegister *reg;
+	Datum		value;
+	Datum		dims[ACCUM_MAX_COLUMNS];
+	bool		nulls[ACCUM_MAX_COLUMNS];
+	bool		isnull;
+	int			hash_column;
+
+	if (!TRIGGER_FIRED_BEFORE(trigger->tg_event) || !TRIGGER_FIRED_FOR_ROW(trigger->tg_event) ||
+		!TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
+		called_wrongly("_movement_prepare");
+	reg = accum_leaf_register(trigger->tg_relation, &leaf);
+
+	value = heap_getattr(row, leaf->period, desc, &isnull);
+	if (!isnull)
+		check_period(reg, value);
+	value = heap_getattr(row, leaf->movement_type, desc, &isnull);
+	if (!isnull)
+		check_movement_type(value);
+	value = heap_getattr(row, leaf->recorder, desc, &isnull);
+	if (!isnull)
+		accum_column_check_size(&reg->recorder, "column", value);
+	for (int i = 0; i < reg->nresources; i++)
+	{
+		value = heap_getattr(row, leaf->resources[i], desc, &isnull);
+		if (!isnull)
+			check_resource(&reg->resources[i], value);
+	}
+	for (int i = 0; i < reg->ndims; i++)
+	{
+		dims[i] = heap_getattr(row, leaf->dims[i], desc, &nulls[i]);
+		if (!nulls[i])
+			accum_column_check_size(&reg->dims[i], "dimension", dims[i]);
+	}
+
+	hash_column = leaf->dim_hash;
+	value = Int64GetDatum(accum_cell_hash(reg, dims, nulls));
+	isnull = false;
+	return PointerGetDatum(heap_modify_tuple_by_cols(row, desc, 1, &hash_column,
+													 &value, &isnull));
+}
+
+/*
+ * accum._movements_changed(), AFTER INSERT or DELETE FOR EACH STATEMENT on
+ * movements, with a transition table
+ *
+ * Brings the derived tables up to date.
+ */
+Datum
+accum_movements_changed(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = trigger_data(fcinfo, "_movements_changed");
+	bool		inserted = TRIGGER_FIRED_BY_INSERT(trigger->tg_event);
+	Tuplestorestate *rows = inserted ? trigger->tg_newtable : trigger->tg_oldtable;
+	AccumRegister *reg;
+
+	if (!TRIGGER_FIRED_AFTER(trigger->tg_event) || !TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event) ||
+		!(inserted || TRIGGER_FIRED_BY_DELETE(trigger->tg_event)) || rows == NULL)
+		called_wrongly("_movements_changed");
+	reg = accum_register_of_movements(RelationGetRelid(trigger->tg_relation));
+	if (reg == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("relation \"%s\" is not the movements table of a register",
+						RelationGetRelationName(trigger->tg_relation))));
+
+	if (tuplestore_tuple_count(rows) > 0)
+		accum_engine_apply(reg, RelationGetDescr(trigger->tg_relation), rows, inserted ? 1 : -1);
+	return PointerGetDatum(NULL);
+}
+
+static TriggerData *
+guard_data(FunctionCallInfo fcinfo, const char *function)
+{
+	TriggerData *trigger = trigger_data(fcinfo, function);
+
+	if (!TRIGGER_FIRED_BEFORE(trigger->tg_event) || !TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event))
+		called_wrongly(function);
+	return trigger;
+}
+
+/* accum._guard_movements(), BEFORE UPDATE OR TRUNCATE FOR EACH STATEMENT on movements */
+Datum
+accum_guard_movements(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = guard_data(fcinfo, "_guard_movements");
+
+	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("movements in \"%s\" cannot be updated",
+						RelationGetRelationName(trigger->tg_relation)),
+				 errhint("Use accum.register_repost() to correct a document.")));
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("movements in \"%s\" cannot be truncated",
+					RelationGetRelationName(trigger->tg_relation)),
+			 errhint("Use DELETE, or accum.register_drop() to remove the register.")));
+}
+
+/* accum._guard_partition(), BEFORE any DML FOR EACH STATEMENT on a partition */
+Datum
+accum_guard_partition(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = guard_data(fcinfo, "_guard_partition");
+
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("partition \"%s\" cannot be modified directly",
+					RelationGetRelationName(trigger->tg_relation)),
+			 errhint("Write to the movements table that it is a partition of.")));
+}
+
+/* accum._guard_derived(), BEFORE any DML FOR EACH STATEMENT on a derived table */
+Datum
+accum_guard_derived(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = guard_data(fcinfo, "_guard_derived");
+
+	if (!accum_derived_writes(RelationGetRelid(trigger->tg_relation)))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("Direct modification of derived table is not allowed. "
+						"Use register_rebuild_totals() / register_rebuild_cache() for corrections."),
+				 errhint("Derived tables follow from movements.")));
+	return PointerGetDatum(NULL);
+}
