@@ -1,0 +1,423 @@
+/*
+ * test_ddl.c
+ *		The SQL that makes a register.
+ *
+ * The whole text is run by the regression tests; here are the decisions in it:
+ * which relations there are, how columns are declared, what is quoted.  Text is
+ * compared by fragments that say one thing each.
+ */
+#include "pure.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "ddl.h"
+
+/* Names and types that would do harm if they were not quoted or kept as they are. */
+static AccumColumnDef dimensions[] = {
+	{.name = "warehouse",.type = "integer",.cast_type = "integer",.required = true},
+	{.name = "select",.type = "character varying(20)",.cast_type = "character varying"},
+	{.name = "colour",.type = "public.\"Colour\"",.cast_type = "public.\"Colour\""},
+};
+
+static AccumColumnDef resources[] = {
+	{.name = "quantity",.type = "numeric(12,3)",.cast_type = "numeric"},
+	{.name = "amount",.type = "bigint",.cast_type = "bigint"},
+};
+
+static AccumColumnDef attributes[] = {
+	{.name = "line_note",.type = "text",.cast_type = "text"},
+};
+
+static AccumRegisterDef
+definition(AccumKind kind, AccumUnit totals_period)
+{
+	return (AccumRegisterDef)
+	{
+		.name = "stock",.kind = kind,
+			.ndims = lengthof(dimensions),.dims = dimensions,
+			.nresources = lengthof(resources),.resources = resources,
+			.nattributes = lengthof(attributes),.attributes = attributes,
+			.totals_period = totals_period,.partition_by = ACCUM_UNIT_MONTH,
+			.recorder_type = "character varying(36)",.recorder_cast_type = "character varying",
+			.time_zone = "UTC",.year_start = 1
+	};
+}
+
+static const char *
+register_sql(AccumKind kind, AccumUnit totals_period)
+{
+	AccumRegisterDef def = definition(kind, totals_period);
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	accum_ddl_register(&sql, &def);
+	return sql.data;
+}
+
+static int
+count(const char *text, const char *fragment)
+{
+	int			n = 0;
+
+	for (text = strstr(text, fragment); text != NULL; text = strstr(text + 1, fragment))
+		n++;
+	return n;
+}
+
+static void
+assert_contains(const char *text, const char *fragment)
+{
+	if (strstr(text, fragment) == NULL)
+		fail_msg("\"%s\" is missing in:\n%s", fragment, text);
+}
+
+static void
+assert_lacks(const char *text, const char *fragment)
+{
+	if (strstr(text, fragment) != NULL)
+		fail_msg("\"%s\" does not belong in:\n%s", fragment, text);
+}
+
+/* The text from the first occurrence of start to the end of that statement. */
+static char *
+statement(const char *sql, const char *start)
+{
+	const char *from = strstr(sql, start);
+	const char *to;
+	char	   *copy;
+
+	if (from == NULL)
+		fail_msg("\"%s\" is missing in:\n%s", start, sql);
+	to = strstr(from, ";\n");
+	assert_non_null(to);
+	copy = palloc0(to - from + 1);
+	memcpy(copy, from, to - from);
+	return copy;
+}
+
+static char *
+table(const char *sql, const char *name)
+{
+	return statement(sql, psprintf("CREATE TABLE accum.\"%s\" (", name));
+}
+
+/* ----- which relations there are ----- */
+
+static void
+test_relations_by_totals_period(void **state)
+{
+	AccumRegisterDef day = definition(ACCUM_KIND_BALANCE, ACCUM_UNIT_DAY);
+	AccumRegisterDef month = definition(ACCUM_KIND_BALANCE, ACCUM_UNIT_MONTH);
+	AccumRegisterDef year = definition(ACCUM_KIND_BALANCE, ACCUM_UNIT_YEAR);
+
+	assert_true(accum_ddl_has_relation(&day, ACCUM_TOTALS_DAY));
+	assert_true(accum_ddl_has_relation(&day, ACCUM_TOTALS_MONTH));
+	assert_true(accum_ddl_has_relation(&day, ACCUM_TOTALS_YEAR));
+	assert_false(accum_ddl_has_relation(&month, ACCUM_TOTALS_DAY));
+	assert_true(accum_ddl_has_relation(&month, ACCUM_TOTALS_MONTH));
+	assert_true(accum_ddl_has_relation(&month, ACCUM_TOTALS_YEAR));
+	assert_false(accum_ddl_has_relation(&year, ACCUM_TOTALS_DAY));
+	assert_false(accum_ddl_has_relation(&year, ACCUM_TOTALS_MONTH));
+	assert_true(accum_ddl_has_relation(&year, ACCUM_TOTALS_YEAR));
+}
+
+static void
+test_relations_by_kind(void **state)
+{
+	for (int unit = ACCUM_UNIT_DAY; unit <= ACCUM_UNIT_YEAR; unit++)
+	{
+		AccumRegisterDef balance = definition(ACCUM_KIND_BALANCE, (AccumUnit) unit);
+		AccumRegisterDef turnover = definition(ACCUM_KIND_TURNOVER, (AccumUnit) unit);
+
+		assert_true(accum_ddl_has_relation(&balance, ACCUM_BALANCE_CACHE));
+		assert_false(accum_ddl_has_relation(&turnover, ACCUM_BALANCE_CACHE));
+		assert_true(accum_ddl_has_relation(&balance, ACCUM_MOVEMENTS));
+		assert_true(accum_ddl_has_relation(&turnover, ACCUM_MOVEMENTS));
+		assert_true(accum_ddl_has_relation(&balance, ACCUM_RECORDERS));
+		assert_true(accum_ddl_has_relation(&turnover, ACCUM_RECORDERS));
+	}
+}
+
+/* The text makes the relations that there should be, once each, and no others. */
+static void
+test_text_makes_these_relations(void **state)
+{
+	static const AccumUnit units[] = {ACCUM_UNIT_DAY, ACCUM_UNIT_MONTH, ACCUM_UNIT_YEAR};
+
+	for (int kind = ACCUM_KIND_BALANCE; kind <= ACCUM_KIND_TURNOVER; kind++)
+	{
+		for (size_t u = 0; u < lengthof(units); u++)
+		{
+			AccumRegisterDef def = definition((AccumKind) kind, units[u]);
+			const char *sql = register_sql((AccumKind) kind, units[u]);
+
+			for (int role = 0; role < ACCUM_ROLES; role++)
+			{
+				char	   *name = accum_relation_name("stock", (AccumRole) role);
+				int			expected = accum_ddl_has_relation(&def, (AccumRole) role) ? 1 : 0;
+
+				assert_int_equal(count(sql, psprintf("CREATE TABLE accum.\"%s\" (", name)), expected);
+				if (expected == 0)
+					assert_lacks(sql, psprintf("accum.\"%s\"", name));
+			}
+		}
+	}
+}
+
+/* ----- movements ----- */
+
+static void
+test_movements_columns(void **state)
+{
+	char	   *sql = table(register_sql(ACCUM_KIND_BALANCE, ACCUM_UNIT_DAY), "stock_movements");
+
+	assert_contains(sql, "id uuid NOT NULL DEFAULT accum._movement_id()");
+	assert_contains(sql, "recorded_at timestamptz NOT NULL DEFAULT now()");
+	assert_contains(sql, "recorder character varying(36) NOT NULL");
+	assert_contains(sql, "period timestamptz NOT NULL");
+	assert_contains(sql, "movement_type text NOT NULL DEFAULT 'regular'");
+	assert_contains(sql, "dim_hash bigint NOT NULL");
+	assert_contains(sql, "\"warehouse\" integer NOT NULL");
+	assert_contains(sql, "\"select\" character varying(20),");
+	assert_contains(sql, "\"colour\" public.\"Colour\",");
+	assert_contains(sql, "\"quantity\" numeric(12,3) NOT NULL DEFAULT 0");
+	assert_contains(sql, "\"amount\" bigint NOT NULL DEFAULT 0");
+	assert_contains(sql, "\"line_note\" text,");
+	assert_contains(sql, "PRIMARY KEY (period, recorded_at, id)");
+	assert_contains(sql, "PARTITION BY RANGE (period)");
+	assert_lacks(sql, "_receipt");
+}
+
+static void
+test_movements_indexes_and_triggers(void **state)
+{
+	const char *sql = register_sql(ACCUM_KIND_TURNOVER, ACCUM_UNIT_MONTH);
+
+	assert_contains(sql, "CREATE INDEX ON accum.\"stock_movements\" (recorder)");
+	assert_contains(sql, "CREATE INDEX ON accum.\"stock_movements\" (dim_hash, period)");
+	assert_contains(statement(sql, "CREATE TRIGGER accum_prepare"),
+					"BEFORE INSERT ON accum.\"stock_movements\"\n\tFOR EACH ROW");
+	assert_contains(statement(sql, "CREATE TRIGGER accum_insert"), "REFERENCING NEW TABLE AS");
+	assert_contains(statement(sql, "CREATE TRIGGER accum_insert"), "FOR EACH STATEMENT");
+	assert_contains(statement(sql, "CREATE TRIGGER accum_delete"), "REFERENCING OLD TABLE AS");
+	assert_contains(statement(sql, "CREATE TRIGGER accum_delete"), "FOR EACH STATEMENT");
+	assert_contains(sql, "BEFORE UPDATE OR TRUNCATE ON accum.\"stock_movements\"");
+	assert_contains(sql, "CREATE TABLE accum.\"stock_movements_default\" "
+					"PARTITION OF accum.\"stock_movements\" DEFAULT");
+}
+
+/* ----- derived tables ----- */
+
+static void
+test_cache_columns(void **state)
+{
+	char	   *sql = table(register_sql(ACCUM_KIND_BALANCE, ACCUM_UNIT_DAY), "stock_balance_cache");
+
+	assert_contains(sql, "dim_hash bigint PRIMARY KEY");
+	assert_contains(sql, "\"warehouse\" integer NOT NULL");
+	assert_contains(sql, "\"quantity\" numeric(12,3) NOT NULL");
+	assert_contains(sql, "\"amount\" bigint NOT NULL");
+	assert_contains(sql, "last_movement_at timestamptz");
+	assert_contains(sql, "last_movement_id uuid");
+	assert_contains(sql, "version bigint NOT NULL");
+	assert_contains(sql, "movements_count bigint NOT NULL");
+	assert_contains(sql, "fillfactor");
+	assert_lacks(sql, "line_note");
+	assert_lacks(sql, "_receipt");
+	assert_lacks(sql, "\tperiod ");
+}
+
+static void
+test_totals_columns(void **state)
+{
+	static const char *const names[] = {
+		"stock_totals_day", "stock_totals_month", "stock_totals_year"
+	};
+	const char *whole = register_sql(ACCUM_KIND_TURNOVER, ACCUM_UNIT_DAY);
+
+	for (size_t i = 0; i < lengthof(names); i++)
+	{
+		char	   *sql = table(whole, names[i]);
+
+		assert_contains(sql, "dim_hash bigint NOT NULL");
+		assert_contains(sql, "period date NOT NULL");
+		assert_contains(sql, "\"select\" character varying(20),");
+		assert_contains(sql, "\"quantity\" numeric(12,3) NOT NULL");
+		assert_contains(sql, "\"quantity_receipt\" numeric(12,3) NOT NULL");
+		assert_contains(sql, "\"amount_receipt\" bigint NOT NULL");
+		assert_contains(sql, "movements_count bigint NOT NULL");
+		assert_contains(sql, "PRIMARY KEY (dim_hash, period)");
+		assert_contains(sql, "fillfactor");
+		assert_lacks(sql, "line_note");
+		assert_lacks(sql, "version");
+	}
+}
+
+static void
+test_recorders_columns(void **state)
+{
+	char	   *sql = table(register_sql(ACCUM_KIND_BALANCE, ACCUM_UNIT_DAY), "stock_recorders");
+
+	assert_contains(sql, "recorder character varying(36) NOT NULL");
+	assert_contains(sql, "unit_start date NOT NULL");
+	assert_contains(sql, "revision bigint NOT NULL");
+	assert_contains(sql, "PRIMARY KEY (recorder, unit_start)");
+	assert_lacks(sql, "warehouse");
+}
+
+/* Each table is told apart and guarded; none is forgotten. */
+static void
+test_comments_and_guards(void **state)
+{
+	const char *sql = register_sql(ACCUM_KIND_BALANCE, ACCUM_UNIT_DAY);
+
+	for (int role = 0; role < ACCUM_ROLES; role++)
+	{
+		char	   *name = accum_relation_name("stock", (AccumRole) role);
+		char	   *comment = statement(sql, psprintf("COMMENT ON TABLE accum.\"%s\" IS ", name));
+
+		assert_contains(sql, psprintf(" ON accum.\"%s\"\n\tFOR EACH STATEMENT EXECUTE FUNCTION accum._guard_",
+									  name));
+		assert_true(comment[strlen(comment) - 1] == '\'');
+	}
+	assert_contains(sql, "BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON accum.\"stock_movements_default\"");
+}
+
+/* ----- functions ----- */
+
+static void
+test_functions_by_kind(void **state)
+{
+	const char *balance = register_sql(ACCUM_KIND_BALANCE, ACCUM_UNIT_DAY);
+	const char *turnover = register_sql(ACCUM_KIND_TURNOVER, ACCUM_UNIT_DAY);
+
+	assert_contains(balance, "CREATE FUNCTION accum.\"stock_balance\"(dimensions jsonb DEFAULT NULL, "
+					"at_date timestamptz DEFAULT NULL)");
+	assert_contains(balance, "CREATE FUNCTION accum.\"stock_movements\"(p_recorder text DEFAULT NULL");
+	assert_contains(turnover, "CREATE FUNCTION accum.\"stock_movements\"(p_recorder text DEFAULT NULL");
+	assert_lacks(turnover, "\"stock_balance\"");
+}
+
+/* Every function has a comment, and none changes settings or rights. */
+static void
+test_functions_are_plain(void **state)
+{
+	const char *sql = register_sql(ACCUM_KIND_BALANCE, ACCUM_UNIT_DAY);
+
+	assert_int_equal(count(sql, "CREATE FUNCTION "), count(sql, "COMMENT ON FUNCTION "));
+	assert_int_equal(count(sql, "CREATE FUNCTION "), count(sql, "LANGUAGE sql"));
+	assert_lacks(sql, "SECURITY DEFINER");
+	assert_lacks(sql, "\nSET ");
+}
+
+/* Casts in functions are without modifier: values are compared, never cut. */
+static void
+test_casts_have_no_modifier(void **state)
+{
+	const char *sql = register_sql(ACCUM_KIND_BALANCE, ACCUM_UNIT_DAY);
+
+	assert_contains(sql, "CAST($1 AS character varying)");
+	assert_contains(sql, "NULL::character varying)");
+	assert_contains(sql, "NULL::public.\"Colour\")");
+	assert_lacks(sql, "NULL::character varying(");
+}
+
+/* A register with no dimensions and no attributes has no stray commas. */
+static void
+test_no_dimensions(void **state)
+{
+	AccumRegisterDef def = definition(ACCUM_KIND_BALANCE, ACCUM_UNIT_DAY);
+	StringInfoData sql;
+
+	def.ndims = 0;
+	def.nattributes = 0;
+	initStringInfo(&sql);
+	accum_ddl_register(&sql, &def);
+	assert_lacks(sql.data, ",\n)");
+	assert_lacks(sql.data, ",,");
+	assert_lacks(sql.data, "(,");
+	assert_lacks(sql.data, "warehouse");
+	assert_contains(table(sql.data, "stock_balance_cache"),
+					"dim_hash bigint PRIMARY KEY,\n\t\"quantity\" numeric(12,3) NOT NULL");
+}
+
+/* Nothing is appended but at the end, and the same definition gives the same text. */
+static void
+test_text_is_appended(void **state)
+{
+	AccumRegisterDef def = definition(ACCUM_KIND_BALANCE, ACCUM_UNIT_DAY);
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfoString(&sql, "-- before\n");
+	accum_ddl_register(&sql, &def);
+	assert_memory_equal(sql.data, "-- before\n", 10);
+	assert_string_equal(sql.data + 10, register_sql(ACCUM_KIND_BALANCE, ACCUM_UNIT_DAY));
+	assert_int_equal(sql.len, strlen(sql.data));
+}
+
+/* ----- partitions ----- */
+
+static void
+test_partition(void **state)
+{
+	StringInfoData sql;
+	const char *create;
+	const char *attach;
+
+	initStringInfo(&sql);
+	accum_ddl_partition(&sql, "stock", "stock_movements_2026_05",
+						"2026-05-01 00:00:00+00", "2026-06-01 00:00:00+00");
+	create = strstr(sql.data, "CREATE TABLE accum.\"stock_movements_2026_05\" (LIKE accum.\"stock_movements\"");
+	attach = strstr(sql.data, "ALTER TABLE accum.\"stock_movements\" "
+					"ATTACH PARTITION accum.\"stock_movements_2026_05\" "
+					"FOR VALUES FROM ('2026-05-01 00:00:00+00') TO ('2026-06-01 00:00:00+00')");
+	assert_non_null(create);
+	assert_non_null(attach);
+	assert_true(create < attach);
+	assert_contains(sql.data, "BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE "
+					"ON accum.\"stock_movements_2026_05\"");
+	/* CREATE TABLE … PARTITION OF would lock out every reader. */
+	assert_lacks(sql.data, "PARTITION OF");
+}
+
+/* Bounds are literals, whatever is in them. */
+static void
+test_partition_bounds_are_quoted(void **state)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	accum_ddl_partition(&sql, "stock", "p\"q", "a'b", "c\\d");
+	assert_contains(sql.data, "accum.\"p\"\"q\"");
+	assert_contains(sql.data, "FROM ('a''b') TO ( E'c\\\\d')");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_relations_by_totals_period),
+		cmocka_unit_test(test_relations_by_kind),
+		cmocka_unit_test(test_text_makes_these_relations),
+		cmocka_unit_test(test_movements_columns),
+		cmocka_unit_test(test_movements_indexes_and_triggers),
+		cmocka_unit_test(test_cache_columns),
+		cmocka_unit_test(test_totals_columns),
+		cmocka_unit_test(test_recorders_columns),
+		cmocka_unit_test(test_comments_and_guards),
+		cmocka_unit_test(test_functions_by_kind),
+		cmocka_unit_test(test_functions_are_plain),
+		cmocka_unit_test(test_casts_have_no_modifier),
+		cmocka_unit_test(test_no_dimensions),
+		cmocka_unit_test(test_text_is_appended),
+		cmocka_unit_test(test_partition),
+		cmocka_unit_test(test_partition_bounds_are_quoted),
+	};
+
+	return cmocka_run_group_tests_name("ddl", tests, NULL, NULL);
+}
