@@ -38,14 +38,30 @@ CREATE FUNCTION accum._note_row(dim_hash bigint) RETURNS bigint
 COMMENT ON FUNCTION accum._note_row(bigint) IS
     'Returns its argument; lets an error in a statement of the engine name the cell it came to.';
 
-CREATE FUNCTION accum._balance(movements regclass, dimensions jsonb, at_date timestamptz)
+CREATE FUNCTION accum._balance(movements regclass, dimensions jsonb, before timestamptz)
     RETURNS jsonb
     LANGUAGE C STABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'accum_balance';
 COMMENT ON FUNCTION accum._balance(regclass, jsonb, timestamptz) IS
-    'Body of <register>_balance; movements is the register''s movements table.';
+    'Body of <register>_balance; movements is the register''s movements table; NULL for before is the current balance.';
 
--- The next three depend on their arguments and on a register's definition only,
+CREATE FUNCTION accum._turnover(movements regclass, from_date timestamptz, before timestamptz,
+                                dimensions jsonb, group_by jsonb)
+    RETURNS SETOF jsonb
+    LANGUAGE C STABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'accum_turnover';
+COMMENT ON FUNCTION accum._turnover(regclass, timestamptz, timestamptz, jsonb, jsonb) IS
+    'Body of <register>_turnover: sums over [from_date, before); NULL is open.';
+
+CREATE FUNCTION accum._statement(movements regclass, from_date timestamptz, before timestamptz,
+                                 dimensions jsonb, group_by jsonb, unit text, fill boolean)
+    RETURNS SETOF record
+    LANGUAGE C STABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'accum_statement';
+COMMENT ON FUNCTION accum._statement(regclass, timestamptz, timestamptz, jsonb, jsonb, text, boolean) IS
+    'Body of <register>_statement, over [from_date, before); NULL is open.';
+
+-- The next ones depend on their arguments and on a register's definition only,
 -- so a constant argument is worked out once, when a query is planned.
 
 CREATE FUNCTION accum._filter_valid(movements regclass, dimensions jsonb) RETURNS boolean
@@ -66,6 +82,36 @@ CREATE FUNCTION accum._bound_after(movements regclass, bound timestamptz) RETURN
     AS 'MODULE_PATHNAME', 'accum_bound_after';
 COMMENT ON FUNCTION accum._bound_after(regclass, timestamptz) IS
     'The first instant after an inclusive upper bound: the end of the day for a midnight of the register''s time zone, else one microsecond later.';
+
+CREATE FUNCTION accum._bound_after(movements regclass, bound date) RETURNS timestamptz
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'accum_bound_after_date';
+COMMENT ON FUNCTION accum._bound_after(regclass, date) IS
+    'The first instant after a day of the register''s calendar.';
+
+CREATE FUNCTION accum._day_start(movements regclass, day date) RETURNS timestamptz
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'accum_day_start';
+COMMENT ON FUNCTION accum._day_start(regclass, date) IS
+    'The first instant of a day of the register''s calendar.';
+
+CREATE FUNCTION accum._history_day(movements regclass, before timestamptz, unit text) RETURNS date
+    LANGUAGE C IMMUTABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'accum_history_day';
+COMMENT ON FUNCTION accum._history_day(regclass, timestamptz, text) IS
+    'The first day of the unit that an instant lies in; infinity for NULL.';
+
+CREATE FUNCTION accum._unit_start(movements regclass, day date, unit text) RETURNS date
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'accum_unit_start_date';
+COMMENT ON FUNCTION accum._unit_start(regclass, date, text) IS
+    'The first day of the calendar unit of the register that holds a day.';
+
+CREATE FUNCTION accum._unit_start(movements regclass, period timestamptz, unit text) RETURNS date
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'accum_unit_start_instant';
+COMMENT ON FUNCTION accum._unit_start(regclass, timestamptz, text) IS
+    'The first day of the calendar unit of the register that holds a period.';
 
 CREATE FUNCTION accum._movements_count(p_name text) RETURNS bigint
     LANGUAGE C STABLE STRICT

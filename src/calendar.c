@@ -187,16 +187,28 @@ range_add(AccumRange *range, AccumUnit unit, AccumDay from, AccumDay to)
 	}
 }
 
+/* The coarsest totals level whose units never cross a boundary of unit. */
+AccumUnit
+accum_unit_totals_level(AccumUnit unit)
+{
+	if (unit == ACCUM_UNIT_WEEK)
+		return ACCUM_UNIT_DAY;
+	if (unit == ACCUM_UNIT_QUARTER)
+		return ACCUM_UNIT_MONTH;
+	return unit;
+}
+
 /*
- * Cut the days [from, to) into spans of the totals levels.
+ * Cut the days [from, to) into spans of the totals levels from finest, the
+ * register's totals_period, to coarsest: each day, month or year.
  *
- * finest is the register's totals_period: day, month or year.  ACCUM_DAY_MIN
- * and ACCUM_DAY_MAX leave an end open.  The middle of the range is covered by
- * the coarsest units that fit, each side by ever finer ones towards its end.
+ * ACCUM_DAY_MIN and ACCUM_DAY_MAX leave an end open.  The middle of the range is
+ * covered by the coarsest units that fit, each side by ever finer ones towards
+ * its end.  With coarsest finer than finest nothing is covered.
  */
 void
 accum_range_decompose(AccumDay from, AccumDay to, AccumUnit finest,
-					  int year_start, AccumRange *range)
+					  AccumUnit coarsest, int year_start, AccumRange *range)
 {
 	static const AccumUnit levels[] = {
 		ACCUM_UNIT_DAY, ACCUM_UNIT_MONTH, ACCUM_UNIT_YEAR
@@ -206,20 +218,18 @@ accum_range_decompose(AccumDay from, AccumDay to, AccumUnit finest,
 
 	range->nspans = 0;
 	range->totals_from = range->totals_to = to;
-	if (low >= high)
+	if (low >= high || coarsest < finest)
 		return;
 	range->totals_from = low;
 	range->totals_to = high;
 
-	for (size_t i = 0; i < lengthof(levels); i++)
+	for (size_t i = 0; levels[i] < coarsest; i++)
 	{
 		AccumDay	coarser_low;
 		AccumDay	coarser_high;
 
 		if (levels[i] < finest)
 			continue;
-		if (levels[i] == ACCUM_UNIT_YEAR)
-			break;
 		coarser_low = unit_ceil(low, levels[i + 1], year_start);
 		coarser_high = unit_floor(high, levels[i + 1], year_start);
 		if (coarser_low >= coarser_high)
@@ -232,5 +242,5 @@ accum_range_decompose(AccumDay from, AccumDay to, AccumUnit finest,
 		low = coarser_low;
 		high = coarser_high;
 	}
-	range_add(range, ACCUM_UNIT_YEAR, low, high);
+	range_add(range, coarsest, low, high);
 }

@@ -53,8 +53,9 @@ extern AccumDay accum_day_from_civil(int year, int month, int day);
 extern void accum_day_to_civil(AccumDay day, int *year, int *month, int *mday);
 extern AccumDay accum_unit_start(AccumDay day, AccumUnit unit, int year_start);
 extern AccumDay accum_unit_next(AccumDay start, AccumUnit unit);
+extern AccumUnit accum_unit_totals_level(AccumUnit unit);
 extern void accum_range_decompose(AccumDay from, AccumDay to,
-								  AccumUnit finest, int year_start,
-								  AccumRange *range);
+								  AccumUnit finest, AccumUnit coarsest,
+								  int year_start, AccumRange *range);
 
 #endif							/* ACCUM_CALENDAR_H */

@@ -177,6 +177,14 @@ append_cache(StringInfo sql, const AccumRegisterDef *def)
 						   ",\n\tlast_movement_id uuid"
 						   ",\n\tversion bigint NOT NULL"
 						   ",\n\tmovements_count bigint NOT NULL\n)" DERIVED_OPTIONS ";\n");
+
+	/* A balance or history by some of the dimensions finds its cells by these. */
+	for (int i = 0; i < def->ndims; i++)
+	{
+		appendStringInfo(sql, "CREATE INDEX ON %s (", table);
+		accum_append_ident(sql, def->dims[i].name);
+		appendStringInfoString(sql, ");\n");
+	}
 	append_relation_comment(sql, def, ACCUM_BALANCE_CACHE,
 							"Current balance of each cell of the register; derived from movements.");
 	append_guard(sql, table, "INSERT OR UPDATE OR DELETE OR TRUNCATE", "_guard_derived");
@@ -200,6 +208,9 @@ append_totals(StringInfo sql, const AccumRegisterDef *def, AccumRole role, const
 	}
 	appendStringInfoString(sql, ",\n\tmovements_count bigint NOT NULL"
 						   ",\n\tPRIMARY KEY (dim_hash, period)\n)" DERIVED_OPTIONS ";\n");
+
+	/* A turnover or statement of many cells reads some units of this table. */
+	appendStringInfo(sql, "CREATE INDEX ON %s (period);\n", table);
 	append_relation_comment(sql, def, role, comment);
 	append_guard(sql, table, "INSERT OR UPDATE OR DELETE OR TRUNCATE", "_guard_derived");
 	pfree(comment);
@@ -279,24 +290,288 @@ append_movements_function(StringInfo sql, const AccumRegisterDef *def)
 	pfree(table);
 }
 
+/* 'accum."inventory_movements"'::regclass, the first argument of every body. */
 static void
-append_balance_function(StringInfo sql, const AccumRegisterDef *def)
+append_register_argument(StringInfo sql, const AccumRegisterDef *def)
 {
 	char	   *table = relation_text(def->name, ACCUM_MOVEMENTS);
+
+	accum_append_literal(sql, table);
+	appendStringInfoString(sql, "::regclass");
+	pfree(table);
+}
+
+/* The types that bounds may have; each function exists for both. */
+typedef struct BoundType
+{
+	const char *name;
+	bool		is_date;
+	const char *default_clause; /* only one of two functions can have defaults */
+} BoundType;
+
+static const BoundType bound_types[] = {
+	{"timestamptz", false, " DEFAULT NULL"},
+	{"date", true, ""},
+};
+
+static void
+append_from(StringInfo sql, const AccumRegisterDef *def, const BoundType *type, int parameter)
+{
+	if (!type->is_date)
+	{
+		appendStringInfo(sql, "$%d", parameter);
+		return;
+	}
+	appendStringInfoString(sql, ACCUM_SCHEMA "._day_start(");
+	append_register_argument(sql, def);
+	appendStringInfo(sql, ", $%d)", parameter);
+}
+
+static void
+append_before(StringInfo sql, const AccumRegisterDef *def, int parameter)
+{
+	appendStringInfoString(sql, ACCUM_SCHEMA "._bound_after(");
+	append_register_argument(sql, def);
+	appendStringInfo(sql, ", $%d)", parameter);
+}
+
+#define BOUNDS_COMMENT \
+	"Bounds are inclusive; a timestamptz that is exactly midnight in the register's time zone means, as an upper " \
+	"bound, that whole day, a date means a day of the register's calendar, NULL leaves the end open. "
+#define DIMENSIONS_COMMENT \
+	"dimensions: object of dimension values; null selects NULL, a missing dimension is not restricted. "
+
+static void
+append_balance_functions(StringInfo sql, const AccumRegisterDef *def)
+{
 	char	   *function = object_text(def->name, "balance");
 
-	appendStringInfo(sql, "CREATE FUNCTION %s(dimensions jsonb DEFAULT NULL, at_date timestamptz DEFAULT NULL)\n"
-					 "RETURNS jsonb LANGUAGE sql STABLE\n"
-					 "RETURN " ACCUM_SCHEMA "._balance(", function);
-	accum_append_literal(sql, table);
-	appendStringInfoString(sql, "::regclass, $1, $2);\n");
-	append_function_comment(sql, def, "balance", "jsonb, timestamptz",
-							"Balance of all resources of the register as one JSON object. dimensions: object of dimension "
-							"values; null selects NULL, a missing dimension is summed over; NULL sums over all cells. "
-							"at_date: inclusive; exactly midnight in the register's time zone means that whole day; NULL is the "
-							"sum of all movements, future ones included. Zeros when nothing matches.");
+	for (size_t i = 0; i < lengthof(bound_types); i++)
+	{
+		const BoundType *type = &bound_types[i];
+		char	   *arguments = psprintf("jsonb, %s", type->name);
+
+		appendStringInfo(sql, "CREATE FUNCTION %s(dimensions jsonb%s, at_date %s%s)\n"
+						 "RETURNS jsonb LANGUAGE sql STABLE\n"
+						 "RETURN " ACCUM_SCHEMA "._balance(", function,
+						 type->default_clause, type->name, type->default_clause);
+		append_register_argument(sql, def);
+		appendStringInfoString(sql, ", $1, ");
+		append_before(sql, def, 2);
+		appendStringInfoString(sql, ");\n");
+		append_function_comment(sql, def, "balance", arguments,
+								"Balance of all resources of the register as one JSON object, at the end of at_date; NULL is the sum "
+								"of all movements, future ones included. " BOUNDS_COMMENT DIMENSIONS_COMMENT
+								"Zeros when nothing matches. Errors: 22023 for unknown dimensions or arrays and objects as values.");
+		pfree(arguments);
+	}
 	pfree(function);
+}
+
+static void
+append_turnover_functions(StringInfo sql, const AccumRegisterDef *def)
+{
+	char	   *function = object_text(def->name, "turnover");
+
+	for (size_t i = 0; i < lengthof(bound_types); i++)
+	{
+		const BoundType *type = &bound_types[i];
+		char	   *arguments = psprintf("%s, %s, jsonb, jsonb", type->name, type->name);
+
+		appendStringInfo(sql, "CREATE FUNCTION %s(from_date %s%s, to_date %s%s,\n"
+						 "\tdimensions jsonb DEFAULT NULL, group_by jsonb DEFAULT NULL)\n"
+						 "RETURNS SETOF jsonb LANGUAGE sql STABLE\n"
+						 "BEGIN ATOMIC\n\tSELECT " ACCUM_SCHEMA "._turnover(", function,
+						 type->name, type->default_clause, type->name, type->default_clause);
+		append_register_argument(sql, def);
+		appendStringInfoString(sql, ", ");
+		append_from(sql, def, type, 1);
+		appendStringInfoString(sql, ", ");
+		append_before(sql, def, 2);
+		appendStringInfoString(sql, ", $3, $4);\nEND;\n");
+		append_function_comment(sql, def, "turnover", arguments,
+								"Sums of all movements between from_date and to_date, one JSON object for each group that has any, ordered "
+								"by the groups; without group_by one object. " BOUNDS_COMMENT DIMENSIONS_COMMENT
+								"group_by: array of dimension names. Errors: 22023 for unknown dimensions.");
+		pfree(arguments);
+	}
+	pfree(function);
+}
+
+/* name type of each column of a statement. */
+static void
+append_statement_columns(StringInfo sql, const AccumRegisterDef *def)
+{
+	static const char *const measures[] = {"opening", "receipt", "expense", "turnover", "closing"};
+
+	appendStringInfoString(sql, "unit_start date");
+	for (int i = 0; i < def->ndims; i++)
+		append_column(sql, &def->dims[i], "", "");
+	appendStringInfoString(sql, ",\n\t\"grouping\" integer");
+	for (int i = 0; i < def->nresources; i++)
+	{
+		for (size_t m = 0; m < lengthof(measures); m++)
+			appendStringInfo(sql, ",\n\t\"%s_%s\" %s", def->resources[i].name, measures[m],
+							 def->resources[i].sum_type);
+	}
+}
+
+static void
+append_statement_functions(StringInfo sql, const AccumRegisterDef *def)
+{
+	char	   *function = object_text(def->name, "statement");
+
+	for (size_t i = 0; i < lengthof(bound_types); i++)
+	{
+		const BoundType *type = &bound_types[i];
+		char	   *arguments = psprintf("%s, %s, jsonb, jsonb, text, boolean", type->name, type->name);
+
+		appendStringInfo(sql, "CREATE FUNCTION %s(from_date %s, to_date %s,\n"
+						 "\tdimensions jsonb DEFAULT NULL, group_by jsonb DEFAULT NULL,\n"
+						 "\tunit text DEFAULT NULL, fill boolean DEFAULT false)\n"
+						 "RETURNS TABLE (", function, type->name, type->name);
+		append_statement_columns(sql, def);
+		appendStringInfoString(sql, ") LANGUAGE sql STABLE\n"
+							   "BEGIN ATOMIC\n\tSELECT s.* FROM " ACCUM_SCHEMA "._statement(");
+		append_register_argument(sql, def);
+		appendStringInfoString(sql, ", ");
+		append_from(sql, def, type, 1);
+		appendStringInfoString(sql, ", ");
+		append_before(sql, def, 2);
+		appendStringInfoString(sql, ", $3, $4, $5, $6) AS s (");
+		append_statement_columns(sql, def);
+		appendStringInfoString(sql, ");\nEND;\n");
+		append_function_comment(sql, def, "statement", arguments,
+								"Opening, receipt, expense, turnover and closing of each resource for each group, ordered by group and unit. "
+								BOUNDS_COMMENT DIMENSIONS_COMMENT
+								"group_by: array of dimension names; other dimensions are NULL, told apart from NULL cells by grouping, which is "
+								"SQL's GROUPING of all dimensions. unit: day, week, month, quarter or year; NULL takes the range as a whole. "
+								"A group has a row for a unit in which it has movements; with fill for every unit in which it has a balance.");
+		pfree(arguments);
+	}
+	pfree(function);
+}
+
+/* The names of dimensions and resources, each with a prefix. */
+static void
+append_cell_columns(StringInfo sql, const AccumRegisterDef *def, const char *prefix)
+{
+	for (int i = 0; i < def->ndims + def->nresources; i++)
+	{
+		const char *name = i < def->ndims ? def->dims[i].name : def->resources[i - def->ndims].name;
+
+		appendStringInfo(sql, "%s%s\"%s\"", i > 0 ? ", " : "", prefix, name);
+	}
+}
+
+static void
+append_balances_view(StringInfo sql, const AccumRegisterDef *def)
+{
+	char	   *view = object_text(def->name, "balances");
+	char	   *cache = relation_text(def->name, ACCUM_BALANCE_CACHE);
+
+	appendStringInfo(sql, "CREATE VIEW %s WITH (security_invoker = true) AS\n\tSELECT ", view);
+	append_cell_columns(sql, def, "c.");
+	appendStringInfo(sql, ", c.last_movement_at\n\tFROM %s c WHERE c.movements_count > 0;\n", cache);
+	appendStringInfo(sql, "COMMENT ON VIEW %s IS 'Current balance of each cell of the register that has movements. Read-only.';\n",
+					 view);
+	pfree(view);
+	pfree(cache);
+}
+
+/* One branch of the balances at a date: totals of a level, or movements. */
+static void
+append_balances_branch(StringInfo sql, const AccumRegisterDef *def, AccumRole role,
+					   const char *before)
+{
+	static const struct
+	{
+		AccumRole	role;
+		const char *unit;
+		const char *coarser;
+	}			levels[] = {
+		{ACCUM_TOTALS_YEAR, "year", NULL},
+		{ACCUM_TOTALS_MONTH, "month", "year"},
+		{ACCUM_TOTALS_DAY, "day", "month"},
+	};
+	char	   *table = relation_text(def->name, role);
+
+	appendStringInfoString(sql, "SELECT ");
+	append_cell_columns(sql, def, "t.");
+	appendStringInfo(sql, ", %s AS movements_count\n\t\t\tFROM %s t WHERE ",
+					 role == ACCUM_MOVEMENTS ? "1::bigint" : "t.movements_count", table);
+	for (size_t i = 0; i < lengthof(levels); i++)
+	{
+		if (levels[i].role != role)
+			continue;
+		appendStringInfoString(sql, "t.period < " ACCUM_SCHEMA "._history_day(");
+		append_register_argument(sql, def);
+		appendStringInfo(sql, ", %s, '%s')", before, levels[i].unit);
+		if (levels[i].coarser != NULL)
+		{
+			appendStringInfoString(sql, "\n\t\t\t\tAND t.period >= " ACCUM_SCHEMA "._history_day(");
+			append_register_argument(sql, def);
+			appendStringInfo(sql, ", %s, '%s')", before, levels[i].coarser);
+		}
+	}
+	if (role == ACCUM_MOVEMENTS)
+	{
+		appendStringInfo(sql, "t.period < %s\n\t\t\t\tAND t.period >= " ACCUM_SCHEMA "._day_start(", before);
+		append_register_argument(sql, def);
+		appendStringInfoString(sql, ", " ACCUM_SCHEMA "._history_day(");
+		append_register_argument(sql, def);
+		appendStringInfo(sql, ", %s, '%s'))", before, accum_unit_name(def->totals_period));
+	}
 	pfree(table);
+}
+
+static void
+append_balances_at_functions(StringInfo sql, const AccumRegisterDef *def)
+{
+	static const AccumRole branches[] = {
+		ACCUM_TOTALS_YEAR, ACCUM_TOTALS_MONTH, ACCUM_TOTALS_DAY, ACCUM_MOVEMENTS
+	};
+	char	   *function = object_text(def->name, "balances_at");
+	StringInfoData before;
+
+	initStringInfo(&before);
+	append_before(&before, def, 1);
+	for (size_t i = 0; i < lengthof(bound_types); i++)
+	{
+		const char *separator = "";
+
+		appendStringInfo(sql, "CREATE FUNCTION %s(at_date %s)\nRETURNS TABLE (", function,
+						 bound_types[i].name);
+		for (int c = 0; c < def->ndims; c++)
+			appendStringInfo(sql, "\"%s\" %s, ", def->dims[c].name, def->dims[c].type);
+		for (int c = 0; c < def->nresources; c++)
+			appendStringInfo(sql, "%s\"%s\" %s", c > 0 ? ", " : "", def->resources[c].name,
+							 def->resources[c].sum_type);
+		appendStringInfoString(sql, ")\nLANGUAGE sql STABLE\nBEGIN ATOMIC\n\tSELECT ");
+		for (int c = 0; c < def->ndims; c++)
+			appendStringInfo(sql, "b.\"%s\", ", def->dims[c].name);
+		for (int c = 0; c < def->nresources; c++)
+			appendStringInfo(sql, "%ssum(b.\"%s\")::%s", c > 0 ? ", " : "",
+							 def->resources[c].name, def->resources[c].sum_type);
+		appendStringInfoString(sql, "\n\tFROM (");
+		for (size_t b = 0; b < lengthof(branches); b++)
+		{
+			if (!accum_ddl_has_relation(def, branches[b]))
+				continue;
+			appendStringInfoString(sql, separator);
+			append_balances_branch(sql, def, branches[b], before.data);
+			separator = "\n\t\tUNION ALL ";
+		}
+		appendStringInfoString(sql, ") b\n\tGROUP BY ");
+		for (int c = 0; c < def->ndims; c++)
+			appendStringInfo(sql, "%sb.\"%s\"", c > 0 ? ", " : "", def->dims[c].name);
+		appendStringInfo(sql, "%s HAVING sum(b.movements_count) > 0;\nEND;\n",
+						 def->ndims == 0 ? "()" : "");
+		append_function_comment(sql, def, "balances_at", bound_types[i].name,
+								"Balance of each cell of the register that had movements, at the end of at_date. " BOUNDS_COMMENT);
+	}
+	pfree(before.data);
+	pfree(function);
 }
 
 /*
@@ -317,8 +592,14 @@ accum_ddl_register(StringInfo sql, const AccumRegisterDef *def)
 	if (accum_ddl_has_relation(def, ACCUM_TOTALS_DAY))
 		append_totals(sql, def, ACCUM_TOTALS_DAY, "day");
 	append_movements_function(sql, def);
+	append_turnover_functions(sql, def);
+	append_statement_functions(sql, def);
 	if (def->kind == ACCUM_KIND_BALANCE)
-		append_balance_function(sql, def);
+	{
+		append_balance_functions(sql, def);
+		append_balances_view(sql, def);
+		append_balances_at_functions(sql, def);
+	}
 }
 
 /*
@@ -348,4 +629,43 @@ accum_ddl_partition(StringInfo sql, const char *reg, const char *partition,
 	appendStringInfoString(sql, ");\n");
 	pfree(name.data);
 	pfree(table);
+}
+
+/*
+ * Append what drops the functions and views of a register; the tables are left.
+ */
+void
+accum_ddl_drop_functions(StringInfo sql, const char *reg, AccumKind kind)
+{
+	static const struct
+	{
+		const char *suffix;
+		const char *arguments;	/* NULL for a view */
+		bool		balance_only;
+	}			objects[] = {
+		{"balances", NULL, true},
+		{"balances_at", "timestamptz", true},
+		{"balances_at", "date", true},
+		{"balance", "jsonb, timestamptz", true},
+		{"balance", "jsonb, date", true},
+		{"statement", "timestamptz, timestamptz, jsonb, jsonb, text, boolean", false},
+		{"statement", "date, date, jsonb, jsonb, text, boolean", false},
+		{"turnover", "timestamptz, timestamptz, jsonb, jsonb", false},
+		{"turnover", "date, date, jsonb, jsonb", false},
+		{"movements", "text, timestamptz, timestamptz, jsonb", false},
+	};
+
+	for (size_t i = 0; i < lengthof(objects); i++)
+	{
+		char	   *name;
+
+		if (objects[i].balance_only && kind != ACCUM_KIND_BALANCE)
+			continue;
+		name = object_text(reg, objects[i].suffix);
+		if (objects[i].arguments == NULL)
+			appendStringInfo(sql, "DROP VIEW %s;\n", name);
+		else
+			appendStringInfo(sql, "DROP FUNCTION %s(%s);\n", name, objects[i].arguments);
+		pfree(name);
+	}
 }

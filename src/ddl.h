@@ -12,6 +12,7 @@
 
 extern bool accum_ddl_has_relation(const AccumRegisterDef *def, AccumRole role);
 extern void accum_ddl_register(StringInfo sql, const AccumRegisterDef *def);
+extern void accum_ddl_drop_functions(StringInfo sql, const char *reg, AccumKind kind);
 extern void accum_ddl_partition(StringInfo sql, const char *reg, const char *partition,
 								const char *from, const char *to);
 

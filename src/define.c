@@ -258,9 +258,8 @@ has_movements(AccumRegister *reg)
 }
 
 /*
- * Everything of the register that other objects may depend on goes with it; so
- * says CASCADE for its own functions.  Objects of others that use them make the
- * drop fail, as with any table.
+ * Drop the register's functions, then its tables.  Objects that users have built
+ * on them make the drop fail, as with any table.
  */
 static void
 drop_relations(AccumRegister *reg)
@@ -268,15 +267,7 @@ drop_relations(AccumRegister *reg)
 	StringInfoData sql;
 
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "DROP FUNCTION %s.", ACCUM_SCHEMA);
-	accum_append_ident(&sql, psprintf("%s_movements", reg->name));
-	appendStringInfoString(&sql, "(text, timestamptz, timestamptz, jsonb);");
-	if (reg->kind == ACCUM_KIND_BALANCE)
-	{
-		appendStringInfo(&sql, "DROP FUNCTION %s.", ACCUM_SCHEMA);
-		accum_append_ident(&sql, psprintf("%s_balance", reg->name));
-		appendStringInfoString(&sql, "(jsonb, timestamptz);");
-	}
+	accum_ddl_drop_functions(&sql, reg->name, reg->kind);
 	appendStringInfoString(&sql, "DROP TABLE ");
 	for (AccumRole role = 0; role < ACCUM_ROLES; role++)
 	{

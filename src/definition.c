@@ -22,6 +22,7 @@
 #include "compat.h"
 #include "definition.h"
 #include "names.h"
+#include "resource.h"
 
 typedef enum ColumnRole
 {
@@ -235,6 +236,8 @@ column_make(ColumnRole role, char *name, char *spelled, bool required)
 
 	column.type = portable_type_name(type, typmod);
 	column.cast_type = portable_type_name(type, -1);
+	if (role == COLUMN_RESOURCE)
+		column.sum_type = portable_type_name(accum_sum_result_type(type), -1);
 	return column;
 }
 

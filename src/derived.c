@@ -308,7 +308,7 @@ blame_collision(AccumRegister *reg, AccumRole role)
 static void
 upsert(AccumRegister *reg, AccumRole role, Tuplestorestate *rows, TupleDesc desc)
 {
-	AccumPlanKey key = {.purpose = PLAN_UPSERT,.shape = {role}};
+	AccumPlanKey key = {.purpose = PLAN_UPSERT,.variant = role};
 	SPIPlanPtr *plan = accum_register_plan(reg, &key);
 	MemoryContext context = CurrentMemoryContext;
 	uint64		processed = 0;

@@ -19,6 +19,35 @@
 
 #include "query.h"
 
+/* How many rows of a cursor are fetched at once. */
+#define FETCH_ROWS 1000
+
+/* An empty query, in the current memory context. */
+void
+accum_query_init(AccumQuery *query)
+{
+	initStringInfo(&query->sql);
+	query->nparams = 0;
+	query->max_params = 16;
+	query->types = palloc(sizeof(Oid) * query->max_params);
+	query->values = palloc(sizeof(Datum) * query->max_params);
+}
+
+/* Add a parameter, which is never null; returns its number for "$n". */
+int
+accum_query_param(AccumQuery *query, Oid type, Datum value)
+{
+	if (query->nparams == query->max_params)
+	{
+		query->max_params *= 2;
+		query->types = repalloc(query->types, sizeof(Oid) * query->max_params);
+		query->values = repalloc(query->values, sizeof(Datum) * query->max_params);
+	}
+	query->types[query->nparams] = type;
+	query->values[query->nparams] = value;
+	return ++query->nparams;
+}
+
 /*
  * Connect to SPI, as role when it is a valid role, else as the caller.
  *
@@ -140,4 +169,43 @@ accum_query_command(const char *sql, int expected)
 		elog(ERROR, "SPI_execute returned %s for \"%s\"",
 			 SPI_result_code_string(result), sql);
 	return SPI_processed;
+}
+
+/*
+ * Open a query as the caller and read its rows one by one.
+ *
+ * It is planned for the very values it has, so these choose partitions and
+ * indexes.  Rows live until the next call; SPI_tuptable describes them.
+ */
+void
+accum_rows_open(AccumRows *rows, AccumQuery *query)
+{
+	accum_query_begin(&rows->state, InvalidOid);
+	rows->portal = SPI_cursor_open_with_args(NULL, query->sql.data, query->nparams,
+											 query->types, query->values, NULL, true, 0);
+	rows->position = 0;
+	SPI_tuptable = NULL;
+}
+
+/* The next row, NULL after the last one. */
+HeapTuple
+accum_rows_next(AccumRows *rows)
+{
+	if (SPI_tuptable == NULL || rows->position == SPI_tuptable->numvals)
+	{
+		if (SPI_tuptable != NULL)
+			SPI_freetuptable(SPI_tuptable);
+		SPI_cursor_fetch(rows->portal, true, FETCH_ROWS);
+		rows->position = 0;
+		if (SPI_processed == 0)
+			return NULL;
+	}
+	return SPI_tuptable->vals[rows->position++];
+}
+
+void
+accum_rows_close(AccumRows *rows)
+{
+	SPI_cursor_close(rows->portal);
+	accum_query_end(&rows->state);
 }

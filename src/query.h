@@ -6,6 +6,7 @@
 #define ACCUM_QUERY_H
 
 #include "executor/spi.h"
+#include "lib/stringinfo.h"
 #include "utils/tuplestore.h"
 
 /* What accum_query_begin changed and accum_query_end puts back. */
@@ -16,6 +17,26 @@ typedef struct AccumQueryState
 	int			guc_level;
 } AccumQueryState;
 
+/* SQL text in the making, and the parameters it refers to. */
+typedef struct AccumQuery
+{
+	StringInfoData sql;
+	int			nparams;
+	int			max_params;
+	Oid		   *types;
+	Datum	   *values;
+} AccumQuery;
+
+/* The rows of a query, fetched some at a time. */
+typedef struct AccumRows
+{
+	AccumQueryState state;
+	Portal		portal;
+	uint64		position;
+} AccumRows;
+
+extern void accum_query_init(AccumQuery *query);
+extern int	accum_query_param(AccumQuery *query, Oid type, Datum value);
 extern void accum_query_begin(AccumQueryState *state, Oid role);
 extern void accum_query_end(const AccumQueryState *state);
 extern void accum_query_rows(const char *name, TupleDesc desc, Tuplestorestate *rows);
@@ -23,6 +44,9 @@ extern void accum_query_forget_rows(const char *name);
 extern SPIPlanPtr accum_query_prepare(const char *sql, int nargs, Oid *types, bool custom);
 extern uint64 accum_query_run(SPIPlanPtr plan, Datum *values, const char *nulls,
 							  int expected);
+extern void accum_rows_open(AccumRows *rows, AccumQuery *query);
+extern HeapTuple accum_rows_next(AccumRows *rows);
+extern void accum_rows_close(AccumRows *rows);
 extern Datum accum_query_value(SPIPlanPtr plan, Datum *values, bool *isnull);
 extern uint64 accum_query_command(const char *sql, int expected);
 

@@ -10,40 +10,35 @@
 
 #include "catalog/pg_type.h"
 #include "fmgr.h"
+#include "funcapi.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
+#include "utils/date.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
-#include "utils/numeric.h"
 #include "utils/timestamp.h"
 
-#include "cell.h"
+#include "filter.h"
 #include "json_value.h"
 #include "query.h"
-#include "registry.h"
-#include "resource.h"
-
-#define PLAN_BALANCE_CELL 10
-#define PLAN_BALANCE_FILTER 11
+#include "read.h"
+#include "sources.h"
 
 PG_FUNCTION_INFO_V1(accum_balance);
+PG_FUNCTION_INFO_V1(accum_turnover);
 PG_FUNCTION_INFO_V1(accum_filter_valid);
 PG_FUNCTION_INFO_V1(accum_filter_value);
 PG_FUNCTION_INFO_V1(accum_bound_after);
-
-/* Which dimensions a filter names, and with which values. */
-typedef struct Filter
-{
-	bool	   *given;
-	Datum	   *values;
-	bool	   *nulls;
-	int			ngiven;
-} Filter;
+PG_FUNCTION_INFO_V1(accum_bound_after_date);
+PG_FUNCTION_INFO_V1(accum_day_start);
+PG_FUNCTION_INFO_V1(accum_history_day);
+PG_FUNCTION_INFO_V1(accum_unit_start_date);
+PG_FUNCTION_INFO_V1(accum_unit_start_instant);
 
 /* The register whose functions call us; its movements table was named in them. */
-static AccumRegister *
-register_argument(Oid movements)
+AccumRegister *
+accum_register_argument(Oid movements)
 {
 	AccumRegister *reg;
 
@@ -57,201 +52,164 @@ register_argument(Oid movements)
 	return reg;
 }
 
-static int
-dimension_find(AccumRegister *reg, const char *name, size_t length)
-{
-	for (int i = 0; i < reg->ndims; i++)
-	{
-		if (strlen(reg->dims[i].name) == length && strncmp(reg->dims[i].name, name, length) == 0)
-			return i;
-	}
-	return -1;
-}
-
+/*
+ * Append an expression for a JSON object of values by name.  Several objects
+ * are joined, since a function takes at most 100 arguments.
+ */
 static void
-unknown_dimension(AccumRegister *reg, const char *name)
+append_object_item(StringInfo sql, int position, const char *name, const char *value)
 {
-	StringInfoData known;
-
-	initStringInfo(&known);
-	for (int i = 0; i < reg->ndims; i++)
-		appendStringInfo(&known, "%s%s", i > 0 ? ", " : "", reg->dims[i].name);
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("register \"%s\" has no dimension \"%s\"", reg->name, name),
-			 errhint("Dimensions are %s.", reg->ndims > 0 ? known.data : "none")));
-}
-
-/* Read {dimension: value, …}; NULL stands for {}. */
-static Filter
-filter_parse(AccumRegister *reg, Jsonb *json)
-{
-	Filter		filter = {
-		.given = palloc0(sizeof(bool) * (reg->ndims + 1)),
-		.values = palloc0(sizeof(Datum) * (reg->ndims + 1)),
-		.nulls = palloc0(sizeof(bool) * (reg->ndims + 1)),
-	};
-	JsonbIterator *it;
-	JsonbValue	v;
-
-	if (json == NULL)
-		return filter;
-	if (!JB_ROOT_IS_OBJECT(json))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("dimensions must be an object")));
-	it = JsonbIteratorInit(&json->root);
-	(void) JsonbIteratorNext(&it, &v, true);
-	while (JsonbIteratorNext(&it, &v, true) == WJB_KEY)
-	{
-		int			i = dimension_find(reg, v.val.string.val, v.val.string.len);
-
-		if (i < 0)
-			unknown_dimension(reg, pnstrdup(v.val.string.val, v.val.string.len));
-		(void) JsonbIteratorNext(&it, &v, true);
-		if (v.type == jbvBinary)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("value of dimension \"%s\" must not be an array or an object",
-							reg->dims[i].name)));
-		filter.given[i] = true;
-		filter.values[i] = accum_column_from_json(reg, &reg->dims[i], &v, &filter.nulls[i]);
-		filter.ngiven++;
-	}
-	return filter;
-}
-
-/* The shape of a question: two bits for each dimension. */
-static void
-filter_shape(AccumRegister *reg, const Filter *filter, AccumPlanKey *key)
-{
-	StaticAssertStmt(ACCUM_MAX_COLUMNS * 2 <= sizeof(key->shape) * 8,
-					 "two bits for each dimension");
-	for (int i = 0; i < reg->ndims; i++)
-	{
-		uint64		bits = !filter->given[i] ? 0 : filter->nulls[i] ? 1 : 2;
-
-		key->shape[i / 32] |= bits << (2 * (i % 32));
-	}
-}
-
-/* Append a condition for each dimension in the filter; parameters from $first. */
-static void
-append_filter(StringInfo sql, AccumRegister *reg, const Filter *filter, int first)
-{
-	for (int i = 0; i < reg->ndims; i++)
-	{
-		if (!filter->given[i])
-			continue;
-		appendStringInfoString(sql, " AND ");
-		accum_append_ident(sql, reg->dims[i].name);
-		if (filter->nulls[i])
-			appendStringInfoString(sql, " IS NULL");
-		else
-		{
-			appendStringInfoChar(sql, ' ');
-			accum_append_operator(sql, reg->dims[i].equal_operator);
-			appendStringInfo(sql, " $%d", first++);
-		}
-	}
-}
-
-/* Collect parameters for append_filter; returns how many. */
-static int
-filter_parameters(AccumRegister *reg, const Filter *filter, Oid *types, Datum *values)
-{
-	int			n = 0;
-
-	for (int i = 0; i < reg->ndims; i++)
-	{
-		if (filter->given[i] && !filter->nulls[i])
-		{
-			types[n] = reg->dims[i].type;
-			values[n++] = filter->values[i];
-		}
-	}
-	return n;
+	appendStringInfoString(sql, position == 0 ? "pg_catalog.jsonb_build_object("
+						   : position % 40 == 0
+						   ? ") OPERATOR(pg_catalog.||) pg_catalog.jsonb_build_object("
+						   : ", ");
+	accum_append_literal(sql, name);
+	appendStringInfo(sql, ", %s", value);
 }
 
 /*
- * Append an object of all resources, summed.  A sum of nothing is 0 in the
- * resource's own scale.
+ * Append an object of group dimensions and all resources, summed.  A sum of
+ * nothing is 0 in the resource's own scale.
  */
 static void
-append_sums(StringInfo sql, AccumRegister *reg)
+append_result(StringInfo sql, AccumRegister *reg, const AccumGrouping *grouping)
 {
-	appendStringInfoString(sql, "pg_catalog.jsonb_build_object(");
+	int			position = 0;
+
+	for (int i = 0; i < grouping->n; i++)
+	{
+		const char *name = reg->dims[grouping->dims[i]].name;
+
+		append_object_item(sql, position++, name, psprintf("t.\"%s\"", name));
+	}
 	for (int i = 0; i < reg->nresources; i++)
 	{
 		AccumColumn *resource = &reg->resources[i];
 
-		appendStringInfoString(sql, i > 0 ? ", " : "");
-		accum_append_literal(sql, resource->name);
-		appendStringInfoString(sql, ", COALESCE(pg_catalog.sum(");
-		accum_append_ident(sql, resource->name);
-		appendStringInfo(sql, "), 0::%s)",
-						 format_type_with_typemod(resource->type, resource->typmod));
+		append_object_item(sql, position++, resource->name,
+						   psprintf("COALESCE(pg_catalog.sum(t.\"%s\"), 0::%s)", resource->name,
+									format_type_with_typemod(resource->type, resource->typmod)));
 	}
-	appendStringInfoChar(sql, ')');
+	appendStringInfoString(sql, ") AS result");
 }
 
-/* The current balance of one cell or of all cells that a filter selects. */
-static Datum
-current_balance(AccumRegister *reg, const Filter *filter)
+/* The current balance of all cells that a filter selects. */
+static void
+current_balance_query(AccumQuery *query, AccumRegister *reg, const AccumFilter *filter)
 {
-	bool		whole_cell = filter->ngiven == reg->ndims;
-	AccumPlanKey key = {.purpose = whole_cell ? PLAN_BALANCE_CELL : PLAN_BALANCE_FILTER};
-	AccumQueryState state;
-	SPIPlanPtr *plan;
-	Oid			types[ACCUM_MAX_COLUMNS + 1];
-	Datum		values[ACCUM_MAX_COLUMNS + 1];
-	int			n = 0;
-	bool		isnull;
-	Datum		result;
+	AccumGrouping no_groups = {0};
 
-	if (whole_cell)
+	appendStringInfoString(&query->sql, "SELECT ");
+	append_result(&query->sql, reg, &no_groups);
+	appendStringInfo(&query->sql, " FROM %s t WHERE true",
+					 reg->relation_names[ACCUM_BALANCE_CACHE]);
+	accum_filter_append(query, reg, filter);
+}
+
+/* The turnover of a range, in groups that have movements in it. */
+static void
+turnover_query(AccumQuery *query, AccumRegister *reg, const AccumFilter *filter,
+			   const AccumGrouping *grouping, TimestampTz from, TimestampTz to)
+{
+	AccumCut	cut;
+
+	accum_zone_cut(&reg->zone, from, to, reg->totals_period, ACCUM_UNIT_YEAR, &cut);
+	appendStringInfoString(&query->sql, "SELECT ");
+	append_result(&query->sql, reg, grouping);
+	appendStringInfoString(&query->sql, " FROM ");
+	accum_sources_append(query, reg, filter, grouping, &cut, NULL);
+	appendStringInfoString(&query->sql, " t");
+	if (grouping->n > 0)
 	{
-		types[n] = INT8OID;
-		values[n++] = Int64GetDatum(accum_cell_hash(reg, filter->values, filter->nulls));
+		appendStringInfoString(&query->sql, " GROUP BY ");
+		accum_grouping_append(&query->sql, reg, grouping, "t.");
+		appendStringInfoString(&query->sql,
+							   " HAVING pg_catalog.sum(t.movements_count) OPERATOR(pg_catalog.>) 0"
+							   " ORDER BY ");
+		accum_grouping_append(&query->sql, reg, grouping, "t.");
 	}
-	n += filter_parameters(reg, filter, types + n, values + n);
-
-	filter_shape(reg, filter, &key);
-	plan = accum_register_plan(reg, &key);
-	accum_query_begin(&state, InvalidOid);
-	if (*plan == NULL)
-	{
-		StringInfoData sql;
-
-		initStringInfo(&sql);
-		appendStringInfoString(&sql, "SELECT ");
-		append_sums(&sql, reg);
-		appendStringInfo(&sql, " FROM %s WHERE %s", reg->relation_names[ACCUM_BALANCE_CACHE],
-						 whole_cell ? "dim_hash OPERATOR(pg_catalog.=) $1" : "true");
-		append_filter(&sql, reg, filter, whole_cell ? 2 : 1);
-		*plan = accum_query_prepare(sql.data, n, types, false);
-	}
-	result = accum_query_value(*plan, values, &isnull);
-	accum_query_end(&state);
-	return result;
 }
 
 /*
- * accum._balance(regclass, dimensions jsonb, at_date timestamptz) returns jsonb
+ * Run a query for its one value as the caller.  With custom set it is planned
+ * for its values each time, because they choose partitions.
+ */
+static Datum
+query_result(AccumQuery *query, AccumRegister *reg, bool custom)
+{
+	AccumQueryState state;
+	SPIPlanPtr *kept = accum_register_text_plan(reg, query->sql.data);
+	SPIPlanPtr	plan = kept == NULL ? NULL : *kept;
+	Datum		result;
+	bool		isnull;
+
+	accum_query_begin(&state, InvalidOid);
+	if (plan == NULL)
+		plan = accum_query_prepare(query->sql.data, query->nparams, query->types, custom);
+	if (kept != NULL)
+		*kept = plan;
+	result = accum_query_value(plan, query->values, &isnull);
+	accum_query_end(&state);
+	if (kept == NULL)
+		SPI_freeplan(plan);
+	return result;
+}
+
+static Jsonb *
+jsonb_argument(FunctionCallInfo fcinfo, int n)
+{
+	return PG_ARGISNULL(n) ? NULL : PG_GETARG_JSONB_P(n);
+}
+
+/*
+ * accum._balance(regclass, dimensions jsonb, before timestamptz) returns jsonb
  *
- * The body of <register>_balance.
+ * The body of <register>_balance: the balance before an instant, or with NULL
+ * the current one.
  */
 Datum
 accum_balance(PG_FUNCTION_ARGS)
 {
-	AccumRegister *reg = register_argument(PG_GETARG_OID(0));
-	Filter		filter = filter_parse(reg, PG_ARGISNULL(1) ? NULL : PG_GETARG_JSONB_P(1));
+	AccumRegister *reg = accum_register_argument(PG_GETARG_OID(0));
+	AccumFilter filter = accum_filter_parse(reg, jsonb_argument(fcinfo, 1));
+	AccumGrouping no_groups = {0};
+	AccumQuery	query;
 
-	if (!PG_ARGISNULL(2))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("balances at a date are not supported by this version")));
-	PG_RETURN_DATUM(current_balance(reg, &filter));
+	accum_query_init(&query);
+	if (PG_ARGISNULL(2))
+		current_balance_query(&query, reg, &filter);
+	else
+		turnover_query(&query, reg, &filter, &no_groups, DT_NOBEGIN, PG_GETARG_TIMESTAMPTZ(2));
+	PG_RETURN_DATUM(query_result(&query, reg, !PG_ARGISNULL(2)));
+}
+
+/*
+ * accum._turnover(regclass, from timestamptz, before timestamptz,
+ *				   dimensions jsonb, group_by jsonb) returns setof jsonb
+ *
+ * The body of <register>_turnover: sums over [from, before); NULL is open.
+ */
+Datum
+accum_turnover(PG_FUNCTION_ARGS)
+{
+	AccumRegister *reg = accum_register_argument(PG_GETARG_OID(0));
+	TimestampTz from = PG_ARGISNULL(1) ? DT_NOBEGIN : PG_GETARG_TIMESTAMPTZ(1);
+	TimestampTz before = PG_ARGISNULL(2) ? DT_NOEND : PG_GETARG_TIMESTAMPTZ(2);
+	AccumFilter filter = accum_filter_parse(reg, jsonb_argument(fcinfo, 3));
+	AccumGrouping grouping = accum_grouping_parse(reg, jsonb_argument(fcinfo, 4));
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	AccumQuery	query;
+	AccumRows	rows;
+	HeapTuple	row;
+
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	accum_query_init(&query);
+	turnover_query(&query, reg, &filter, &grouping, from, before);
+	accum_rows_open(&rows, &query);
+	while ((row = accum_rows_next(&rows)) != NULL)
+		tuplestore_puttuple(result->setResult, row);
+	accum_rows_close(&rows);
+	return (Datum) 0;
 }
 
 /*
@@ -262,10 +220,10 @@ accum_balance(PG_FUNCTION_ARGS)
 Datum
 accum_filter_valid(PG_FUNCTION_ARGS)
 {
-	AccumRegister *reg = register_argument(PG_GETARG_OID(0));
+	AccumRegister *reg = accum_register_argument(PG_GETARG_OID(0));
 
 	if (!PG_ARGISNULL(1))
-		(void) filter_parse(reg, PG_GETARG_JSONB_P(1));
+		(void) accum_filter_parse(reg, PG_GETARG_JSONB_P(1));
 	PG_RETURN_BOOL(true);
 }
 
@@ -279,17 +237,17 @@ accum_filter_valid(PG_FUNCTION_ARGS)
 Datum
 accum_filter_value(PG_FUNCTION_ARGS)
 {
-	AccumRegister *reg = register_argument(PG_GETARG_OID(0));
+	AccumRegister *reg = accum_register_argument(PG_GETARG_OID(0));
 	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(2));
-	int			i = dimension_find(reg, name, strlen(name));
-	Filter		filter;
+	int			i = accum_dimension_find(reg, name, strlen(name));
+	AccumFilter filter;
 
 	if (i < 0)
-		unknown_dimension(reg, name);
+		accum_unknown_dimension(reg, name);
 	if (PG_ARGISNULL(1) ||
 		getBaseType(get_fn_expr_rettype(fcinfo->flinfo)) != getBaseType(reg->dims[i].type))
 		PG_RETURN_NULL();
-	filter = filter_parse(reg, PG_GETARG_JSONB_P(1));
+	filter = accum_filter_parse(reg, PG_GETARG_JSONB_P(1));
 	if (!filter.given[i] || filter.nulls[i])
 		PG_RETURN_NULL();
 	PG_RETURN_DATUM(filter.values[i]);
@@ -298,19 +256,115 @@ accum_filter_value(PG_FUNCTION_ARGS)
 /*
  * accum._bound_after(regclass, bound timestamptz) returns timestamptz
  *
- * The first instant after an inclusive upper bound: the end of the day when the
- * bound is exactly a midnight in the register's time zone, else the next instant.
+ * The first instant after an inclusive upper bound; see accum_zone_bound_after.
  */
 Datum
 accum_bound_after(PG_FUNCTION_ARGS)
 {
-	AccumRegister *reg = register_argument(PG_GETARG_OID(0));
-	TimestampTz bound = PG_GETARG_TIMESTAMPTZ(1);
+	AccumRegister *reg = accum_register_argument(PG_GETARG_OID(0));
 
-	if (TIMESTAMP_NOT_FINITE(bound))
-		PG_RETURN_TIMESTAMPTZ(bound);
-	if (accum_zone_day_start(&reg->zone, accum_zone_day(&reg->zone, bound)) == bound)
-		PG_RETURN_TIMESTAMPTZ(accum_zone_day_start(&reg->zone,
-												   accum_zone_day(&reg->zone, bound) + 1));
-	PG_RETURN_TIMESTAMPTZ(bound + 1);
+	PG_RETURN_TIMESTAMPTZ(accum_zone_bound_after(&reg->zone, PG_GETARG_TIMESTAMPTZ(1)));
+}
+
+/* The first instant of a day, infinite for days beyond all movements. */
+static TimestampTz
+day_start(AccumRegister *reg, int64 day)
+{
+	if (day < accum_day_from_civil(0, 1, 1))
+		return DT_NOBEGIN;
+	if (day > accum_day_from_civil(10001, 1, 1))
+		return DT_NOEND;
+	return accum_zone_day_start(&reg->zone, (AccumDay) day);
+}
+
+/*
+ * accum._bound_after(regclass, bound date) returns timestamptz
+ *
+ * The first instant after a day of the register's calendar.
+ */
+Datum
+accum_bound_after_date(PG_FUNCTION_ARGS)
+{
+	AccumRegister *reg = accum_register_argument(PG_GETARG_OID(0));
+
+	PG_RETURN_TIMESTAMPTZ(day_start(reg, (int64) PG_GETARG_DATEADT(1) + 1));
+}
+
+/*
+ * accum._day_start(regclass, day date) returns timestamptz
+ *
+ * The first instant of a day of the register's calendar.
+ */
+Datum
+accum_day_start(PG_FUNCTION_ARGS)
+{
+	AccumRegister *reg = accum_register_argument(PG_GETARG_OID(0));
+
+	PG_RETURN_TIMESTAMPTZ(day_start(reg, PG_GETARG_DATEADT(1)));
+}
+
+/* A calendar unit by name; an error for any other. */
+AccumUnit
+accum_unit_argument(const char *name)
+{
+	AccumUnit	unit;
+
+	if (!accum_unit_from_name(name, &unit))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid unit: \"%s\"", name),
+				 errhint("Valid values are day, week, month, quarter and year.")));
+	return unit;
+}
+
+/*
+ * accum._history_day(regclass, before timestamptz, unit text) returns date
+ *
+ * The first day of the unit that an instant lies in: what is before it is
+ * answered by totals of that unit.  NULL, and instants beyond all movements,
+ * give an infinite date.
+ */
+Datum
+accum_history_day(PG_FUNCTION_ARGS)
+{
+	AccumRegister *reg = accum_register_argument(PG_GETARG_OID(0));
+	AccumUnit	unit = accum_unit_argument(text_to_cstring(PG_GETARG_TEXT_PP(2)));
+	TimestampTz before = PG_ARGISNULL(1) ? DT_NOEND
+		: accum_zone_bound_after(&reg->zone, PG_GETARG_TIMESTAMPTZ(1));
+
+	if (before == DT_NOEND)
+		PG_RETURN_DATEADT(DATEVAL_NOEND);
+	if (before == DT_NOBEGIN)
+		PG_RETURN_DATEADT(DATEVAL_NOBEGIN);
+	PG_RETURN_DATEADT(accum_unit_start(accum_zone_day(&reg->zone, PG_GETARG_TIMESTAMPTZ(1)),
+									   unit, reg->zone.year_start));
+}
+
+/*
+ * accum._unit_start(regclass, day date, unit text) returns date
+ *
+ * The first day of the unit that holds a day.
+ */
+Datum
+accum_unit_start_date(PG_FUNCTION_ARGS)
+{
+	AccumRegister *reg = accum_register_argument(PG_GETARG_OID(0));
+	AccumUnit	unit = accum_unit_argument(text_to_cstring(PG_GETARG_TEXT_PP(2)));
+
+	PG_RETURN_DATEADT(accum_unit_start(PG_GETARG_DATEADT(1), unit, reg->zone.year_start));
+}
+
+/*
+ * accum._unit_start(regclass, period timestamptz, unit text) returns date
+ *
+ * The first day of the unit that holds a period.
+ */
+Datum
+accum_unit_start_instant(PG_FUNCTION_ARGS)
+{
+	AccumRegister *reg = accum_register_argument(PG_GETARG_OID(0));
+	AccumUnit	unit = accum_unit_argument(text_to_cstring(PG_GETARG_TEXT_PP(2)));
+
+	PG_RETURN_DATEADT(accum_unit_start(accum_zone_day(&reg->zone, PG_GETARG_TIMESTAMPTZ(1)),
+									   unit, reg->zone.year_start));
 }

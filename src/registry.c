@@ -20,6 +20,7 @@
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/array.h"
@@ -55,6 +56,7 @@ typedef struct PlanEntry
 {
 	AccumPlanKey key;
 	SPIPlanPtr	plan;
+	char	   *sql;			/* NULL where the key says it all */
 } PlanEntry;
 
 static HTAB *registers_by_relation = NULL;
@@ -535,12 +537,9 @@ accum_register_of_movements(Oid relation)
 	return register_get(NULL, relation);
 }
 
-/*
- * Where the register keeps the SPI plan for a key; NULL in it when there is
- * none yet.  The plan must be kept with SPI_keepplan and belongs to the entry.
- */
-SPIPlanPtr *
-accum_register_plan(AccumRegister *reg, const AccumPlanKey *key)
+/* The entry for a key, with no plan when it is new. */
+static PlanEntry *
+plan_entry(AccumRegister *reg, const AccumPlanKey *key)
 {
 	bool		found;
 	PlanEntry  *entry = hash_search(reg->plans, key, HASH_ENTER, &found);
@@ -548,9 +547,36 @@ accum_register_plan(AccumRegister *reg, const AccumPlanKey *key)
 	if (!found)
 	{
 		entry->plan = NULL;
-		/* A new entry, with no plans, takes over in the next call. */
+		entry->sql = NULL;
+		/* A new register entry, with no plans, takes over in the next call. */
 		if (hash_get_num_entries(reg->plans) > MAX_PLANS)
 			reg->valid = false;
 	}
-	return &entry->plan;
+	return entry;
+}
+
+/*
+ * Where the register keeps the SPI plan for a key; NULL in it when there is
+ * none yet.  The plan must be kept with SPI_keepplan and belongs to the entry.
+ */
+SPIPlanPtr *
+accum_register_plan(AccumRegister *reg, const AccumPlanKey *key)
+{
+	return &plan_entry(reg, key)->plan;
+}
+
+/*
+ * The same for the plan of a query text.  Returns NULL in the very unlikely case
+ * that another text has the same hash: then the plan cannot be kept.
+ */
+SPIPlanPtr *
+accum_register_text_plan(AccumRegister *reg, const char *sql)
+{
+	AccumPlanKey key = {.variant = hash_bytes_extended((const unsigned char *) sql, strlen(sql),
+													   reg->seed)};
+	PlanEntry  *entry = plan_entry(reg, &key);
+
+	if (entry->sql == NULL)
+		entry->sql = MemoryContextStrdup(reg->context, sql);
+	return strcmp(entry->sql, sql) == 0 ? &entry->plan : NULL;
 }

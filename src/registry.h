@@ -35,11 +35,14 @@ typedef struct AccumColumn
 	char	   *cast_type;		/* SQL spelling without modifier */
 } AccumColumn;
 
-/* What a cached SPI plan does, and for which shape of question. */
+/*
+ * What a cached SPI plan is for: a purpose with a variant of it, or, for queries
+ * put together from what is asked, the hash of their text.
+ */
 typedef struct AccumPlanKey
 {
 	uint64		purpose;
-	uint64		shape[7];
+	uint64		variant;
 } AccumPlanKey;
 
 /*
@@ -82,5 +85,6 @@ extern bool accum_register_exists(const char *name);
 extern AccumRegister *accum_register_open(const char *name, LOCKMODE lockmode);
 extern AccumRegister *accum_register_of_movements(Oid relation);
 extern SPIPlanPtr *accum_register_plan(AccumRegister *reg, const AccumPlanKey *key);
+extern SPIPlanPtr *accum_register_text_plan(AccumRegister *reg, const char *sql);
 
 #endif							/* ACCUM_REGISTRY_H */

@@ -196,6 +196,23 @@ accum_sum_is_zero(const AccumSum *sum, Oid type)
 	}
 }
 
+/* The type of a resource's sums in read functions: wide enough for any. */
+Oid
+accum_sum_result_type(Oid type)
+{
+	switch (type)
+	{
+		case INT2OID:
+		case INT4OID:
+			return INT8OID;
+		case FLOAT4OID:
+		case FLOAT8OID:
+			return FLOAT8OID;
+		default:
+			return NUMERICOID;
+	}
+}
+
 /* A type that holds any sum of a resource: numeric or double precision. */
 Oid
 accum_sum_wide_type(Oid type)

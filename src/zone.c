@@ -64,26 +64,32 @@ local_date(const AccumZone *zone, TimestampTz instant)
 }
 
 /*
+ * No movement has a period before the first or after the second of these, in
+ * whatever time zone: the years 0001 to 9999, and some days.
+ */
+static TimestampTz
+earliest_instant(void)
+{
+	return ((int64) accum_day_from_civil(1, 1, 1) - 4) * USECS_PER_DAY;
+}
+
+static TimestampTz
+latest_instant(void)
+{
+	return ((int64) accum_day_from_civil(10000, 1, 1) + 4) * USECS_PER_DAY;
+}
+
+/*
  * Is the instant one that a movement may have: finite, and in the years 0001
  * to 9999 of the register's calendar?
  */
 bool
 accum_period_valid(const AccumZone *zone, TimestampTz period)
 {
-	static TimestampTz low = 0;
-	static TimestampTz high = 0;
-
-	/* Two days inside the limits no time zone matters. */
-	if (low == 0)
-	{
-		low = (int64) accum_day_from_civil(1, 1, 3) * USECS_PER_DAY;
-		high = (int64) accum_day_from_civil(9999, 12, 30) * USECS_PER_DAY;
-	}
-	if (period >= low && period < high)
+	/* Almost always: well inside, so that no time zone matters. */
+	if (period >= 0 && period < latest_instant() - 8 * USECS_PER_DAY)
 		return true;
-	if (TIMESTAMP_NOT_FINITE(period))
-		return false;
-	if (period < low - 4 * USECS_PER_DAY || period > high + 4 * USECS_PER_DAY)
+	if (period < earliest_instant() || period > latest_instant())
 		return false;
 	return period >= accum_zone_day_start(zone, accum_day_from_civil(1, 1, 1)) &&
 		period < accum_zone_day_start(zone, accum_day_from_civil(10000, 1, 1));
@@ -119,4 +125,80 @@ accum_zone_day(AccumZone *zone, TimestampTz instant)
 	zone->day_start = start;
 	zone->day_end = end;
 	return day;
+}
+
+/*
+ * The first instant after an inclusive upper bound.
+ *
+ * A bound that is exactly the first instant of a day means that whole day; any
+ * other means that instant.  Bounds beyond all movements come back infinite.
+ */
+TimestampTz
+accum_zone_bound_after(AccumZone *zone, TimestampTz bound)
+{
+	if (bound < earliest_instant())
+		return DT_NOBEGIN;
+	if (bound > latest_instant())
+		return DT_NOEND;
+	(void) accum_zone_day(zone, bound);
+	return zone->day_start == bound ? zone->day_end : bound + 1;
+}
+
+/*
+ * Open the ends of [from, to) that lie beyond all movements; make the range
+ * empty (both ends the same) when it does not reach any.
+ */
+void
+accum_zone_clamp(TimestampTz *from, TimestampTz *to)
+{
+	if (*from >= *to || *from > latest_instant() || *to < earliest_instant())
+		*from = *to = 0;
+	if (*from < earliest_instant())
+		*from = DT_NOBEGIN;
+	if (*to > latest_instant())
+		*to = DT_NOEND;
+}
+
+static void
+cut_add_fragment(AccumCut *cut, TimestampTz from, TimestampTz to)
+{
+	if (from < to)
+		cut->fragments[cut->nfragments++] = (AccumFragment) {from, to};
+}
+
+/*
+ * Cut the instants [from, to) into spans of totals and fragments; infinite
+ * bounds leave an end open.  finest and coarsest are the totals levels to use.
+ */
+void
+accum_zone_cut(AccumZone *zone, TimestampTz from, TimestampTz to,
+			   AccumUnit finest, AccumUnit coarsest, AccumCut *cut)
+{
+	AccumDay	from_day = ACCUM_DAY_MIN;
+	AccumDay	to_day = ACCUM_DAY_MAX;
+
+	memset(cut, 0, sizeof(*cut));
+	accum_zone_clamp(&from, &to);
+	if (from >= to)
+		return;
+
+	if (from != DT_NOBEGIN)
+	{
+		from_day = accum_zone_day(zone, from);
+		if (zone->day_start != from)
+			from_day++;
+	}
+	if (to != DT_NOEND)
+		to_day = accum_zone_day(zone, to);
+	accum_range_decompose(from_day, to_day, finest, coarsest, zone->year_start, &cut->range);
+
+	if (cut->range.nspans == 0)
+	{
+		cut_add_fragment(cut, from, to);
+		return;
+	}
+	if (cut->range.totals_from != ACCUM_DAY_MIN)
+		cut_add_fragment(cut, from, accum_zone_day_start(zone, cut->range.totals_from));
+	if (cut->range.totals_to != ACCUM_DAY_MAX)
+		cut_add_fragment(cut, accum_zone_day_start(zone, cut->range.totals_to), to);
 }

@@ -1,0 +1,13 @@
+/*
+ * read.h
+ *		What the bodies of read functions share.
+ */
+#ifndef ACCUM_READ_H
+#define ACCUM_READ_H
+
+#include "registry.h"
+
+extern AccumRegister *accum_register_argument(Oid movements);
+extern AccumUnit accum_unit_argument(const char *name);
+
+#endif							/* ACCUM_READ_H */

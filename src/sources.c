@@ -1,0 +1,138 @@
+/*
+ * sources.c
+ *		Where the sums over a range of instants come from.
+ *
+ * A range is cut into whole years, months and days, answered by totals, and a
+ * fragment at each end, answered by movements (zone.c).  The sources of a range
+ * are one subquery, the union of as many branches as the cut has parts: columns
+ * unit_start (where a unit is asked for), the grouped dimensions, and for each
+ * resource its turnover and receipt, then movements_count.
+ *
+ * A filter on some dimensions finds its cells in the balance cache, by an index
+ * of the dimension, and their totals by primary key; a register without cache
+ * is filtered row by row.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "utils/date.h"
+#include "utils/timestamp.h"
+
+#include "sources.h"
+
+static AccumRole
+span_role(AccumUnit unit)
+{
+	return unit == ACCUM_UNIT_DAY ? ACCUM_TOTALS_DAY
+		: unit == ACCUM_UNIT_MONTH ? ACCUM_TOTALS_MONTH : ACCUM_TOTALS_YEAR;
+}
+
+static void
+append_select(AccumQuery *query, AccumRegister *reg, const AccumGrouping *grouping,
+			  const char *unit, bool totals)
+{
+	StringInfo	sql = &query->sql;
+
+	appendStringInfoString(sql, "SELECT ");
+	if (unit != NULL)
+	{
+		appendStringInfo(sql, ACCUM_SCHEMA "._unit_start(%u::pg_catalog.regclass, t.period, ",
+						 reg->movements);
+		accum_append_literal(sql, unit);
+		appendStringInfoString(sql, ") AS unit_start, ");
+	}
+	accum_grouping_append(sql, reg, grouping, "t.");
+	appendStringInfoString(sql, grouping->n > 0 ? ", " : "");
+	for (int i = 0; i < reg->nresources; i++)
+	{
+		const char *name = reg->resources[i].name;
+
+		if (totals)
+			appendStringInfo(sql, "t.\"%s\", t.\"%s_receipt\", ", name, name);
+		else
+			appendStringInfo(sql, "t.\"%s\", CASE WHEN t.\"%s\" OPERATOR(pg_catalog.>) 0 THEN t.\"%s\" ELSE 0 END AS \"%s_receipt\", ",
+							 name, name, name, name);
+	}
+	appendStringInfo(sql, "%s AS movements_count", totals ? "t.movements_count" : "1::bigint");
+}
+
+/* Let a filter on some of the dimensions go through the balance cache. */
+static void
+append_cells_of_filter(AccumQuery *query, AccumRegister *reg, const AccumFilter *filter)
+{
+	if (filter->ngiven == 0 || accum_filter_is_cell(reg, filter) ||
+		!OidIsValid(reg->relations[ACCUM_BALANCE_CACHE]))
+		return;
+	appendStringInfo(&query->sql, " AND t.dim_hash OPERATOR(pg_catalog.=) ANY (SELECT t.dim_hash FROM %s t WHERE true",
+					 reg->relation_names[ACCUM_BALANCE_CACHE]);
+	accum_filter_append(query, reg, filter);
+	appendStringInfoChar(&query->sql, ')');
+}
+
+static void
+append_span(AccumQuery *query, AccumRegister *reg, const AccumFilter *filter,
+			const AccumGrouping *grouping, const AccumSpan *span, const char *unit)
+{
+	append_select(query, reg, grouping, unit, true);
+	appendStringInfo(&query->sql, " FROM %s t WHERE true",
+					 reg->relation_names[span_role(span->unit)]);
+	if (span->from != ACCUM_DAY_MIN)
+		appendStringInfo(&query->sql, " AND t.period OPERATOR(pg_catalog.>=) $%d",
+						 accum_query_param(query, DATEOID, DateADTGetDatum(span->from)));
+	if (span->to != ACCUM_DAY_MAX)
+		appendStringInfo(&query->sql, " AND t.period OPERATOR(pg_catalog.<) $%d",
+						 accum_query_param(query, DATEOID, DateADTGetDatum(span->to)));
+	accum_filter_append(query, reg, filter);
+	append_cells_of_filter(query, reg, filter);
+}
+
+static void
+append_fragment(AccumQuery *query, AccumRegister *reg, const AccumFilter *filter,
+				const AccumGrouping *grouping, const AccumFragment *fragment, const char *unit)
+{
+	append_select(query, reg, grouping, unit, false);
+	appendStringInfo(&query->sql, " FROM %s t WHERE true", reg->relation_names[ACCUM_MOVEMENTS]);
+	if (fragment->from != DT_NOBEGIN)
+		appendStringInfo(&query->sql, " AND t.period OPERATOR(pg_catalog.>=) $%d",
+						 accum_query_param(query, TIMESTAMPTZOID,
+										   TimestampTzGetDatum(fragment->from)));
+	if (fragment->to != DT_NOEND)
+		appendStringInfo(&query->sql, " AND t.period OPERATOR(pg_catalog.<) $%d",
+						 accum_query_param(query, TIMESTAMPTZOID,
+										   TimestampTzGetDatum(fragment->to)));
+	accum_filter_append(query, reg, filter);
+}
+
+/*
+ * Append the sources of a cut range, in parentheses.
+ *
+ * unit is the name of the calendar unit to tell apart, NULL for none; then the
+ * cut must not use totals coarser than accum_unit_totals_level(unit).
+ */
+void
+accum_sources_append(AccumQuery *query, AccumRegister *reg, const AccumFilter *filter,
+					 const AccumGrouping *grouping, const AccumCut *cut, const char *unit)
+{
+	const char *separator = "";
+
+	appendStringInfoChar(&query->sql, '(');
+	for (int i = 0; i < cut->range.nspans; i++)
+	{
+		appendStringInfoString(&query->sql, separator);
+		append_span(query, reg, filter, grouping, &cut->range.spans[i], unit);
+		separator = " UNION ALL ";
+	}
+	for (int i = 0; i < cut->nfragments; i++)
+	{
+		appendStringInfoString(&query->sql, separator);
+		append_fragment(query, reg, filter, grouping, &cut->fragments[i], unit);
+		separator = " UNION ALL ";
+	}
+	if (cut->range.nspans == 0 && cut->nfragments == 0)
+	{
+		append_select(query, reg, grouping, unit, true);
+		appendStringInfo(&query->sql, " FROM %s t WHERE false",
+						 reg->relation_names[ACCUM_TOTALS_YEAR]);
+	}
+	appendStringInfoChar(&query->sql, ')');
+}

@@ -1,0 +1,14 @@
+/*
+ * sources.h
+ *		Where the sums over a range of instants come from.
+ */
+#ifndef ACCUM_SOURCES_H
+#define ACCUM_SOURCES_H
+
+#include "filter.h"
+
+extern void accum_sources_append(AccumQuery *query, AccumRegister *reg,
+								 const AccumFilter *filter, const AccumGrouping *grouping,
+								 const AccumCut *cut, const char *unit);
+
+#endif							/* ACCUM_SOURCES_H */
