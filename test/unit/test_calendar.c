@@ -321,7 +321,7 @@ decompose(AccumDay from, AccumDay to, AccumUnit finest, int year_start)
 	AccumRange	range;
 
 	memset(&range, 0x7f, sizeof(range));
-	accum_range_decompose(from, to, finest, year_start, &range);
+	accum_range_decompose(from, to, finest, ACCUM_UNIT_YEAR, year_start, &range);
 	assert_in_range(range.nspans, 0, ACCUM_MAX_SPANS);
 	qsort(range.spans, range.nspans, sizeof(AccumSpan), compare_spans);
 	return range;
