@@ -6,6 +6,7 @@
 #ifndef ACCUM_COMPAT_H
 #define ACCUM_COMPAT_H
 
+#include "access/genam.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
 #include "parser/parse_type.h"
@@ -50,6 +51,20 @@ accum_parse_type(const char *text, Oid *type, int32 *typmod)
 	parseTypeString(text, type, typmod, NULL);
 #else
 	parseTypeString(text, type, typmod, false);
+#endif
+}
+
+/*
+ * PostgreSQL 18 gave index_beginscan a place for instrumentation (commit
+ * 0fbceae841).
+ */
+static inline IndexScanDesc
+accum_index_beginscan(Relation heap, Relation index, Snapshot snapshot, int nkeys)
+{
+#if PG_VERSION_NUM >= 180000
+	return index_beginscan(heap, index, snapshot, NULL, nkeys, 0);
+#else
+	return index_beginscan(heap, index, snapshot, nkeys, 0);
 #endif
 }
 

@@ -55,16 +55,6 @@ leaf_attnum(Oid relation, const char *column)
 	return attnum;
 }
 
-static AttrNumber *
-leaf_attnums(Oid relation, const AccumColumn *columns, int n)
-{
-	AttrNumber *attnums = palloc(sizeof(AttrNumber) * (n + 1));
-
-	for (int i = 0; i < n; i++)
-		attnums[i] = leaf_attnum(relation, columns[i].name);
-	return attnums;
-}
-
 static AccumRegister *
 leaf_parent_register(AccumLeaf *leaf, Relation relation)
 {
@@ -101,8 +91,8 @@ leaf_load(AccumLeaf *leaf, Relation relation)
 	leaf->period = leaf_attnum(oid, "period");
 	leaf->movement_type = leaf_attnum(oid, "movement_type");
 	leaf->dim_hash = leaf_attnum(oid, "dim_hash");
-	leaf->dims = leaf_attnums(oid, reg->dims, reg->ndims);
-	leaf->resources = leaf_attnums(oid, reg->resources, reg->nresources);
+	leaf->dims = accum_columns_attnums(oid, reg->dims, reg->ndims);
+	leaf->resources = accum_columns_attnums(oid, reg->resources, reg->nresources);
 	MemoryContextSwitchTo(old);
 	leaf->valid = true;
 }

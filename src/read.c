@@ -16,9 +16,12 @@
 #include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/jsonb.h"
+#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
+#include "utils/numeric.h"
 #include "utils/timestamp.h"
 
+#include "cell_read.h"
 #include "filter.h"
 #include "json_value.h"
 #include "query.h"
@@ -155,6 +158,48 @@ query_result(AccumQuery *query, AccumRegister *reg, bool custom)
 	return result;
 }
 
+/* All resources of a cell as a JSON object; the sum 0 in the resource's scale. */
+static Jsonb *
+sums_to_jsonb(AccumRegister *reg, const AccumSum *sums)
+{
+	JsonbParseState *state = NULL;
+
+	(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	for (int i = 0; i < reg->nresources; i++)
+	{
+		AccumColumn *resource = &reg->resources[i];
+		Datum		sum = accum_sum_wide(&sums[i], resource->type);
+		JsonbValue	v;
+
+		if (resource->type == NUMERICOID && sums[i].numeric == NULL)
+			sum = DirectFunctionCall2(numeric, sum, Int32GetDatum(resource->typmod));
+		v.type = jbvString;
+		v.val.string.val = resource->name;
+		v.val.string.len = strlen(resource->name);
+		(void) pushJsonbValue(&state, WJB_KEY, &v);
+		v.type = jbvNumeric;
+		v.val.numeric = DatumGetNumeric(sum);
+		(void) pushJsonbValue(&state, WJB_VALUE, &v);
+	}
+	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+}
+
+/*
+ * One cell's balance, read straight from its rows: current, or with before that
+ * before an instant.  NULL when it has to be asked for with a query.
+ */
+static Jsonb *
+cell_balance(AccumRegister *reg, const AccumFilter *cell, const TimestampTz *before)
+{
+	AccumSum   *sums = palloc0(sizeof(AccumSum) * reg->nresources);
+	AccumCut	cut;
+
+	if (before == NULL)
+		return accum_cell_read_current(reg, cell, sums) ? sums_to_jsonb(reg, sums) : NULL;
+	accum_zone_cut(&reg->zone, DT_NOBEGIN, *before, reg->totals_period, ACCUM_UNIT_YEAR, &cut);
+	return accum_cell_read_cut(reg, cell, &cut, sums) ? sums_to_jsonb(reg, sums) : NULL;
+}
+
 static Jsonb *
 jsonb_argument(FunctionCallInfo fcinfo, int n)
 {
@@ -172,14 +217,22 @@ accum_balance(PG_FUNCTION_ARGS)
 {
 	AccumRegister *reg = accum_register_argument(PG_GETARG_OID(0));
 	AccumFilter filter = accum_filter_parse(reg, jsonb_argument(fcinfo, 1));
+	TimestampTz before = PG_ARGISNULL(2) ? 0 : PG_GETARG_TIMESTAMPTZ(2);
 	AccumGrouping no_groups = {0};
 	AccumQuery	query;
 
+	if (accum_filter_is_cell(reg, &filter))
+	{
+		Jsonb	   *balance = cell_balance(reg, &filter, PG_ARGISNULL(2) ? NULL : &before);
+
+		if (balance != NULL)
+			PG_RETURN_JSONB_P(balance);
+	}
 	accum_query_init(&query);
 	if (PG_ARGISNULL(2))
 		current_balance_query(&query, reg, &filter);
 	else
-		turnover_query(&query, reg, &filter, &no_groups, DT_NOBEGIN, PG_GETARG_TIMESTAMPTZ(2));
+		turnover_query(&query, reg, &filter, &no_groups, DT_NOBEGIN, before);
 	PG_RETURN_DATUM(query_result(&query, reg, !PG_ARGISNULL(2)));
 }
 

@@ -336,6 +336,24 @@ column_load(AccumColumn *column, const char *name, Relation movements)
 		fmgr_info_cxt(type->hash_extended_proc, &column->hash, CurrentMemoryContext);
 }
 
+/* The numbers that columns of these names have in a relation, palloc'd. */
+AttrNumber *
+accum_columns_attnums(Oid relation, const AccumColumn *columns, int n)
+{
+	AttrNumber *attnums = palloc(sizeof(AttrNumber) * (n + 1));
+
+	for (int i = 0; i < n; i++)
+	{
+		attnums[i] = get_attnum(relation, columns[i].name);
+		if (attnums[i] == InvalidAttrNumber)
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_COLUMN),
+					 errmsg("column \"%s\" of relation \"%s\" does not exist",
+							columns[i].name, get_rel_name(relation))));
+	}
+	return attnums;
+}
+
 /* Load the columns named in a registry row's array of {"name", "type"}. */
 static AccumColumn *
 columns_load(Datum json, Relation movements, int *ncolumns)
@@ -397,10 +415,19 @@ register_fill(AccumRegister *reg, HeapTuple tuple, Relation registers)
 
 	for (int role = 0; role < ACCUM_ROLES; role++)
 	{
-		if (OidIsValid(reg->relations[role]))
-			reg->relation_names[role] =
-				quote_qualified_identifier(get_namespace_name(get_rel_namespace(reg->relations[role])),
-										   get_rel_name(reg->relations[role]));
+		Oid			relation = reg->relations[role];
+
+		if (!OidIsValid(relation))
+			continue;
+		reg->relation_names[role] =
+			quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)),
+									   get_rel_name(relation));
+		if (role >= ACCUM_BALANCE_CACHE)
+		{
+			reg->dim_attnums[role] = accum_columns_attnums(relation, reg->dims, reg->ndims);
+			reg->resource_attnums[role] = accum_columns_attnums(relation, reg->resources,
+																 reg->nresources);
+		}
 	}
 }
 

@@ -72,6 +72,8 @@ typedef struct AccumRegister
 	AttrNumber	type_attnum;
 	AttrNumber	hash_attnum;
 	Oid			relations[ACCUM_ROLES];	/* InvalidOid where there is none */
+	AttrNumber *dim_attnums[ACCUM_ROLES];	/* of cache and totals */
+	AttrNumber *resource_attnums[ACCUM_ROLES];
 	char	   *relation_names[ACCUM_ROLES];	/* qualified and quoted */
 	HTAB	   *plans;			/* AccumPlanKey -> SPI plan */
 	MemoryContext context;		/* owns everything above */
@@ -79,6 +81,7 @@ typedef struct AccumRegister
 } AccumRegister;
 
 extern void accum_registry_init(void);
+extern AttrNumber *accum_columns_attnums(Oid relation, const AccumColumn *columns, int n);
 extern Oid	accum_schema_oid(void);
 extern Oid	accum_registry_owner(void);
 extern bool accum_register_exists(const char *name);
