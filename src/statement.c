@@ -304,6 +304,13 @@ begin_group(Statement *st, HeapTuple row)
 	st->in_group = true;
 	st->had_movements = false;
 
+	/* A group without movements before the range opens with nothing. */
+	MemoryContextReset(st->closing_context);
+	old = MemoryContextSwitchTo(st->closing_context);
+	for (int i = 0; i < st->reg->nresources; i++)
+		st->closing[i] = measure_zero(st, i);
+	MemoryContextSwitchTo(old);
+
 	/* Without a first unit of the range a group begins with its own first. */
 	st->next_unit = st->from == DT_NOBEGIN || st->unit_name == NULL ? ACCUM_DAY_MAX
 		: accum_unit_start(accum_zone_day(&st->reg->zone, st->from), st->unit,
