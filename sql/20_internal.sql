@@ -131,3 +131,9 @@ RETURN (SELECT coalesce(jsonb_object_agg(c ->> 'name', c ->> 'type'), '{}')
         FROM jsonb_array_elements(columns) AS c);
 COMMENT ON FUNCTION accum._columns_object(jsonb) IS
     'Columns as the registry keeps them, an array of {"name", "type"}, as an object {name: type}.';
+
+CREATE FUNCTION accum._row_count(relation regclass) RETURNS bigint
+    LANGUAGE C STABLE STRICT
+    AS 'MODULE_PATHNAME', 'accum_row_count';
+COMMENT ON FUNCTION accum._row_count(regclass) IS
+    'Rows of a table: counted up to 1,000 pages, the planner''s estimate above; NULL when the caller may not read it.';

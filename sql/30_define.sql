@@ -74,3 +74,27 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION accum.register_info(text) IS
     'What a register is: definition, relations by role, partitions and their ranges, and movements_count (NULL when the caller may not read its totals). Errors: 42704 when there is none.';
+
+CREATE FUNCTION accum.register_stats(p_name text) RETURNS jsonb
+    LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT jsonb_build_object(
+        'movements_count', accum._movements_count(p_name),
+        'partitions_count', (SELECT count(*) FROM pg_inherits i WHERE i.inhparent = m.relation),
+        'cache_rows', max(accum._row_count(t.relation)) FILTER (WHERE t.role = 'balance_cache'),
+        'totals_day_rows', max(accum._row_count(t.relation)) FILTER (WHERE t.role = 'totals_day'),
+        'totals_month_rows', max(accum._row_count(t.relation)) FILTER (WHERE t.role = 'totals_month'),
+        'totals_year_rows', max(accum._row_count(t.relation)) FILTER (WHERE t.role = 'totals_year'),
+        'delta_buffer_pending', 0,
+        'last_delta_merge', NULL::timestamptz,
+        'table_sizes', jsonb_object_agg(t.role, s.bytes))
+    FROM accum._register_movements(p_name) AS m (relation)
+         JOIN accum._register_relations own ON own.relation = m.relation
+         JOIN accum._register_relations t ON t.register = own.register
+         CROSS JOIN LATERAL (SELECT coalesce(sum(pg_total_relation_size(i.inhrelid)), 0)::bigint
+                                    + pg_total_relation_size(t.relation) AS bytes
+                             FROM pg_inherits i WHERE i.inhparent = t.relation) s
+    GROUP BY m.relation;
+END;
+COMMENT ON FUNCTION accum.register_stats(text) IS
+    'Size of a register: movements_count (exact, from year totals), partitions_count (with the default one), rows of the derived tables (counted up to 1,000 pages, estimated above; NULL for a table that the register does not have or the caller may not read), pending deltas, and table_sizes in bytes by role, indexes included. Errors: 42704 when there is none.';

@@ -2,16 +2,22 @@
  * inspect.c
  *		What register_list and register_info are made of.
  *
+ * The number of rows of a small table is counted; that of a large one is what
+ * the planner would estimate, so that asking costs nothing to speak of.
+ *
  * Counts of movements come from the coarsest totals, which count what they sum:
  * exact, and never a scan over movements.  They are NULL for a caller who may
  * not read these totals.
  */
 #include "postgres.h"
 
+#include "access/table.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "optimizer/plancat.h"
+#include "storage/bufmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
@@ -22,6 +28,10 @@
 
 PG_FUNCTION_INFO_V1(accum_movements_count);
 PG_FUNCTION_INFO_V1(accum_register_movements);
+PG_FUNCTION_INFO_V1(accum_row_count);
+
+/* A table of so many pages at most is counted. */
+#define MAX_COUNTED_PAGES 1000
 
 #define PLAN_COUNT 12
 
@@ -69,4 +79,47 @@ accum_register_movements(PG_FUNCTION_ARGS)
 				 errmsg("register name must not be null")));
 	PG_RETURN_OID(accum_register_open(text_to_cstring(PG_GETARG_TEXT_PP(0)),
 									  AccessShareLock)->movements);
+}
+
+/*
+ * accum._row_count(relation regclass) returns bigint
+ *
+ * How many rows a table has: exact for a small one, estimated for a large one,
+ * NULL when the caller may not read it.
+ */
+Datum
+accum_row_count(PG_FUNCTION_ARGS)
+{
+	Oid			oid = PG_GETARG_OID(0);
+	Relation	rel;
+	BlockNumber pages;
+	double		tuples;
+	double		all_visible;
+	uint64		count;
+
+	if (pg_class_aclcheck(oid, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
+		PG_RETURN_NULL();
+	rel = table_open(oid, AccessShareLock);
+	if (RelationGetNumberOfBlocks(rel) <= MAX_COUNTED_PAGES)
+	{
+		AccumQueryState state;
+		SPIPlanPtr	plan;
+		bool		isnull;
+
+		accum_query_begin(&state, InvalidOid);
+		plan = accum_query_prepare(psprintf("SELECT pg_catalog.count(*) FROM %s",
+											quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
+																	   RelationGetRelationName(rel))),
+								   0, NULL, false);
+		count = DatumGetInt64(accum_query_value(plan, NULL, &isnull));
+		SPI_freeplan(plan);
+		accum_query_end(&state);
+	}
+	else
+	{
+		estimate_rel_size(rel, NULL, &pages, &tuples, &all_visible);
+		count = (uint64) tuples;
+	}
+	table_close(rel, AccessShareLock);
+	PG_RETURN_INT64(count);
 }
