@@ -5,8 +5,10 @@
 #   make unit                   tests of the modules that need no server
 #   make check [SUITES="..."]   every suite, on private servers; see tools/check
 #   make demo [KEEP=1]          a private server and examples/warehouse.sql on it
+#   make bench [QUICK=1] [PART=history]
+#                               measurements on a private server; see bench/run
 #
-# "check" and "demo" begin on a machine that has make and nothing else, so
+# "check", "demo" and "bench" begin on a machine that has make and nothing else, so
 # PGXS is only included where pg_config can be run.
 
 EXTENSION = pg_accumulator
@@ -40,17 +42,19 @@ endif
 # Install scripts of every version: a change of version leaves the old one.
 EXTRA_CLEAN = $(EXTENSION)--*.sql $(UNIT_TESTS)
 
-ifneq ($(filter check demo,$(MAKECMDGOALS)),)
+ifneq ($(filter check demo bench,$(MAKECMDGOALS)),)
 # PGXS has a "check" of its own, which only says that it is not supported.
-# It is left out when ours is asked for; other goals get a make of their own.
+# It is left out when ours are asked for; other goals get a make of their own.
 .NOTPARALLEL:
-$(filter-out check demo,$(MAKECMDGOALS)):
+$(filter-out check demo bench,$(MAKECMDGOALS)):
 	$(MAKE) $@
 check:
 	@tools/check $(SUITES)
 demo:
 	@tools/demo $(if $(KEEP),--keep)
-.PHONY: check demo $(filter-out check demo,$(MAKECMDGOALS))
+bench:
+	@QUICK=$(QUICK) bench/run $(PART)
+.PHONY: check demo bench $(filter-out check demo bench,$(MAKECMDGOALS))
 
 else
 

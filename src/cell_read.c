@@ -36,9 +36,11 @@
 #include "compat.h"
 #include "leaf.h"
 
-/* Where a relation keeps what is summed. */
+/* Where a relation keeps what is looked for and what is summed. */
 typedef struct CellColumns
 {
+	AttrNumber	dim_hash;
+	AttrNumber	period;			/* none in the cache */
 	const AttrNumber *dims;
 	const AttrNumber *resources;
 } CellColumns;
@@ -62,16 +64,14 @@ may_read(Oid relation)
 }
 
 /*
- * The btree index of a relation on dim_hash, or on (dim_hash, period).  Returns
- * InvalidOid when there is none to rely on.
+ * Open the btree index of a relation on dim_hash, or on (dim_hash, period);
+ * NULL when there is none to rely on.
  */
-static Oid
-find_index(Relation rel, bool with_period)
+static Relation
+open_index(Relation rel, const CellColumns *columns, bool with_period)
 {
-	AttrNumber	hash = get_attnum(RelationGetRelid(rel), "dim_hash");
-	AttrNumber	period = with_period ? get_attnum(RelationGetRelid(rel), "period") : 0;
 	List	   *indexes = RelationGetIndexList(rel);
-	Oid			result = InvalidOid;
+	Relation	result = NULL;
 	ListCell   *lc;
 
 	foreach(lc, indexes)
@@ -81,13 +81,14 @@ find_index(Relation rel, bool with_period)
 
 		if (form->indisvalid && index->rd_rel->relam == BTREE_AM_OID &&
 			RelationGetIndexPredicate(index) == NIL &&
-			form->indkey.values[0] == hash &&
 			form->indnkeyatts == (with_period ? 2 : 1) &&
-			(!with_period || form->indkey.values[1] == period))
-			result = RelationGetRelid(index);
-		index_close(index, AccessShareLock);
-		if (OidIsValid(result))
+			form->indkey.values[0] == columns->dim_hash &&
+			(!with_period || form->indkey.values[1] == columns->period))
+		{
+			result = index;
 			break;
+		}
+		index_close(index, AccessShareLock);
 	}
 	list_free(indexes);
 	return result;
@@ -127,20 +128,18 @@ read_relation(AccumRegister *reg, const AccumFilter *cell, int64 hash, Oid relat
 			  const CellColumns *columns, const PeriodRange *period, AccumSum *sums)
 {
 	Relation	rel = table_open(relation, AccessShareLock);
-	Oid			index_oid = rel->rd_rel->relkind == RELKIND_RELATION
-		? find_index(rel, period != NULL) : InvalidOid;
-	Relation	index;
+	Relation	index = rel->rd_rel->relkind == RELKIND_RELATION
+		? open_index(rel, columns, period != NULL) : NULL;
 	TupleTableSlot *slot;
 	IndexScanDesc scan;
 	ScanKeyData keys[3];
 	int			nkeys = scan_keys(hash, period, keys);
 
-	if (!OidIsValid(index_oid))
+	if (index == NULL)
 	{
 		table_close(rel, AccessShareLock);
 		return false;
 	}
-	index = index_open(index_oid, AccessShareLock);
 	slot = table_slot_create(rel, NULL);
 	scan = accum_index_beginscan(rel, index, GetActiveSnapshot(), nkeys);
 	index_rescan(scan, keys, nkeys, NULL, 0);
@@ -169,7 +168,8 @@ static bool
 read_role(AccumRegister *reg, const AccumFilter *cell, int64 hash, AccumRole role,
 		  const PeriodRange *period, AccumSum *sums)
 {
-	CellColumns columns = {reg->dim_attnums[role], reg->resource_attnums[role]};
+	CellColumns columns = {reg->hash_attnums[role], reg->period_attnums[role],
+	reg->dim_attnums[role], reg->resource_attnums[role]};
 
 	return may_read(reg->relations[role]) &&
 		read_relation(reg, cell, hash, reg->relations[role], &columns, period, sums);
@@ -228,7 +228,7 @@ read_partition(AccumRegister *reg, const AccumFilter *cell, int64 hash, Oid part
 	bool		done;
 
 	(void) accum_leaf_register(rel, &leaf);
-	columns = (CellColumns) {leaf->dims, leaf->resources};
+	columns = (CellColumns) {leaf->dim_hash, leaf->period, leaf->dims, leaf->resources};
 	done = read_relation(reg, cell, hash, partition, &columns, period, sums);
 	table_close(rel, AccessShareLock);
 	return done;

@@ -2,10 +2,12 @@
  * derived.c
  *		The one writer of derived tables.
  *
- * Applies a delta set to balance cache and totals, one table after the other,
- * each in the order of its key.  All sessions write in this one order, so they
- * cannot deadlock on derived rows.  Of the tables the balance cache comes first:
- * whoever holds a cell's row there is alone with the cell.
+ * Applies a delta set to balance cache and totals, one table after the other: the
+ * cache in the order of dim_hash, totals in that of (period, dim_hash).  All
+ * sessions write in this one order, so they cannot deadlock on derived rows.  Of
+ * the tables the balance cache comes first: whoever holds a cell's row there is
+ * alone with the cell.  Of totals the period comes first, so that the rows of a
+ * unit lie together, which is how turnovers read them.
  *
  * One statement per table takes the entries as a row set and upserts them.  Its
  * condition compares dimension values; a row that fails it has the hash of
@@ -126,7 +128,8 @@ upsert_sql(AccumRegister *reg, AccumRole role)
 	append_columns(&sql, reg, role, "");
 	appendStringInfoString(&sql, ") SELECT " ACCUM_SCHEMA "._note_row(d.dim_hash), ");
 	append_columns(&sql, reg, role, "d.");
-	appendStringInfo(&sql, " FROM " ROWS_NAME " d ON CONFLICT (dim_hash%s) DO UPDATE SET ",
+	appendStringInfo(&sql, " FROM " ROWS_NAME " d%s ON CONFLICT (dim_hash%s) DO UPDATE SET ",
+					 is_totals(role) ? " ORDER BY d.period, d.dim_hash" : "",
 					 is_totals(role) ? ", period" : "");
 	for (int i = 0; i < reg->nresources; i++)
 	{

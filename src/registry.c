@@ -424,6 +424,8 @@ register_fill(AccumRegister *reg, HeapTuple tuple, Relation registers)
 									   get_rel_name(relation));
 		if (role >= ACCUM_BALANCE_CACHE)
 		{
+			reg->hash_attnums[role] = get_attnum(relation, "dim_hash");
+			reg->period_attnums[role] = get_attnum(relation, "period");
 			reg->dim_attnums[role] = accum_columns_attnums(relation, reg->dims, reg->ndims);
 			reg->resource_attnums[role] = accum_columns_attnums(relation, reg->resources,
 																 reg->nresources);

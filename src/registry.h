@@ -72,7 +72,9 @@ typedef struct AccumRegister
 	AttrNumber	type_attnum;
 	AttrNumber	hash_attnum;
 	Oid			relations[ACCUM_ROLES];	/* InvalidOid where there is none */
-	AttrNumber *dim_attnums[ACCUM_ROLES];	/* of cache and totals */
+	AttrNumber	hash_attnums[ACCUM_ROLES];	/* of cache and totals, like the */
+	AttrNumber	period_attnums[ACCUM_ROLES];	/* next three; none in the cache */
+	AttrNumber *dim_attnums[ACCUM_ROLES];
 	AttrNumber *resource_attnums[ACCUM_ROLES];
 	char	   *relation_names[ACCUM_ROLES];	/* qualified and quoted */
 	HTAB	   *plans;			/* AccumPlanKey -> SPI plan */
