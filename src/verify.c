@@ -1,0 +1,357 @@
+/*
+ * verify.c
+ *		register_verify, register_rebuild_totals, register_rebuild_cache.
+ *
+ * The truth about a derived table is one query over movements, and both use it:
+ * verify compares it with what is stored, rebuild stores it.
+ *
+ * Verify reads everything under one snapshot, so it may run while others post.
+ * Rebuild keeps writers out and lets readers in, who see the old rows until it
+ * commits.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+#include "cell.h"
+#include "compat.h"
+#include "derived.h"
+#include "query.h"
+#include "registry.h"
+#include "resource.h"
+
+PG_FUNCTION_INFO_V1(accum_register_verify);
+PG_FUNCTION_INFO_V1(accum_register_rebuild_totals);
+PG_FUNCTION_INFO_V1(accum_register_rebuild_cache);
+
+/* Sums of floating point may differ by this part of their size. */
+#define FLOAT_TOLERANCE "1e-9"
+
+static AccumRegister *
+open_argument(FunctionCallInfo fcinfo, LOCKMODE lockmode)
+{
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("register name must not be null")));
+	return accum_register_open(text_to_cstring(PG_GETARG_TEXT_PP(0)), lockmode);
+}
+
+static bool
+is_totals(AccumRole role)
+{
+	return role != ACCUM_BALANCE_CACHE;
+}
+
+static const char *
+role_unit(AccumRole role)
+{
+	return role == ACCUM_TOTALS_DAY ? "day" : role == ACCUM_TOTALS_MONTH ? "month" : "year";
+}
+
+/* What a derived table keeps of each resource: the net sum, the receipts. */
+static int
+sums_per_resource(AccumRole role)
+{
+	return is_totals(role) ? 2 : 1;
+}
+
+static const char *
+sum_name(AccumRegister *reg, int resource, int sum)
+{
+	return psprintf("\"%s%s\"", reg->resources[resource].name, sum == 0 ? "" : "_receipt");
+}
+
+static void
+append_dims(StringInfo sql, AccumRegister *reg, const char *prefix)
+{
+	for (int i = 0; i < reg->ndims; i++)
+	{
+		appendStringInfo(sql, ", %s", prefix);
+		accum_append_ident(sql, reg->dims[i].name);
+	}
+}
+
+/*
+ * Append the truth: dim_hash, period (NULL for the cache), dimensions, sums,
+ * movements_count, and for the cache the last movement.  Identifiers are ordered
+ * by time.
+ */
+static void
+append_truth(StringInfo sql, AccumRegister *reg, AccumRole role, const char *condition)
+{
+	appendStringInfoString(sql, "SELECT m.dim_hash, ");
+	if (is_totals(role))
+		appendStringInfo(sql, ACCUM_SCHEMA "._unit_start(%u::pg_catalog.regclass, m.period, '%s') AS period",
+						 reg->movements, role_unit(role));
+	else
+		appendStringInfoString(sql, "NULL::date AS period");
+	append_dims(sql, reg, "m.");
+	for (int i = 0; i < reg->nresources; i++)
+	{
+		const char *name = reg->resources[i].name;
+
+		appendStringInfo(sql, ", pg_catalog.sum(m.\"%s\") AS \"%s\"", name, name);
+		if (is_totals(role))
+			appendStringInfo(sql, ", COALESCE(pg_catalog.sum(m.\"%s\") FILTER (WHERE m.\"%s\" OPERATOR(pg_catalog.>) 0), 0) AS \"%s_receipt\"",
+							 name, name, name);
+	}
+	appendStringInfo(sql, ", pg_catalog.count(*) AS movements_count, "
+					 "pg_catalog.max(m.recorded_at) AS last_movement_at, "
+					 "pg_catalog.max(m.id::pg_catalog.text COLLATE \"C\")::pg_catalog.uuid AS last_movement_id "
+					 "FROM %s m WHERE %s GROUP BY 1, 2", reg->relation_names[ACCUM_MOVEMENTS], condition);
+	append_dims(sql, reg, "m.");
+}
+
+/* Append the columns that a derived table shares with the truth. */
+static void
+append_compared(StringInfo sql, AccumRegister *reg, AccumRole role, const char *prefix)
+{
+	appendStringInfo(sql, "%smovements_count", prefix);
+	append_dims(sql, reg, prefix);
+	for (int i = 0; i < reg->nresources; i++)
+	{
+		for (int s = 0; s < sums_per_resource(role); s++)
+			appendStringInfo(sql, ", %s%s", prefix, sum_name(reg, i, s));
+	}
+}
+
+/* Append a condition: a row, e of the truth and a as stored, is wrong. */
+static void
+append_wrong(StringInfo sql, AccumRegister *reg, AccumRole role)
+{
+	StringInfoData differs;
+	StringInfoData stored;
+
+	initStringInfo(&differs);
+	initStringInfo(&stored);
+	appendStringInfoString(&differs, "a.movements_count OPERATOR(pg_catalog.<>) e.movements_count OR NOT (");
+	accum_cell_append_equal(&differs, reg, "a", "e");
+	appendStringInfoChar(&differs, ')');
+	appendStringInfoString(&stored, "a.movements_count OPERATOR(pg_catalog.<>) 0");
+	for (int i = 0; i < reg->nresources; i++)
+	{
+		bool		exact = accum_sum_kind(reg->resources[i].type) != ACCUM_SUM_FLOAT;
+
+		for (int s = 0; s < sums_per_resource(role); s++)
+		{
+			const char *name = sum_name(reg, i, s);
+
+			if (exact)
+				appendStringInfo(&differs, " OR a.%s OPERATOR(pg_catalog.<>) e.%s", name, name);
+			else
+				appendStringInfo(&differs, " OR pg_catalog.abs(a.%s OPERATOR(pg_catalog.-) e.%s) OPERATOR(pg_catalog.>) "
+								 "(" FLOAT_TOLERANCE " OPERATOR(pg_catalog.*) GREATEST(pg_catalog.abs(e.%s), 1))",
+								 name, name, name);
+			if (exact)
+				appendStringInfo(&stored, " OR a.%s OPERATOR(pg_catalog.<>) 0", name);
+		}
+	}
+
+	/* A row without movements may stay, as long as it says so. */
+	appendStringInfo(sql, "a.dim_hash IS NULL OR (e.dim_hash IS NULL AND (%s)) OR %s",
+					 stored.data, differs.data);
+}
+
+/* Bad rows of a derived table: dim_hash, period, expected, actual, status. */
+static void
+verify_query(AccumQuery *query, AccumRegister *reg, AccumRole role)
+{
+	StringInfo	sql = &query->sql;
+	const char *where = is_totals(role) ? "TOTALS" : "CACHE";
+
+	appendStringInfoString(sql, "SELECT COALESCE(e.dim_hash, a.dim_hash), COALESCE(e.period, a.period), "
+						   "CASE WHEN e.dim_hash IS NOT NULL THEN (SELECT pg_catalog.to_jsonb(x) FROM (SELECT ");
+	append_compared(sql, reg, role, "e.");
+	appendStringInfoString(sql, ") x) END, "
+						   "CASE WHEN a.dim_hash IS NOT NULL THEN (SELECT pg_catalog.to_jsonb(x) FROM (SELECT ");
+	append_compared(sql, reg, role, "a.");
+	appendStringInfo(sql, ") x) END, CASE WHEN a.dim_hash IS NULL THEN 'MISSING_IN_%s' "
+					 "WHEN e.dim_hash IS NULL THEN 'ORPHAN_IN_%s' ELSE 'MISMATCH' END FROM (",
+					 where, where);
+	append_truth(sql, reg, role, "true");
+	appendStringInfoString(sql, ") e FULL JOIN (SELECT t.dim_hash, ");
+	appendStringInfoString(sql, is_totals(role) ? "t.period, " : "NULL::date AS period, ");
+	append_compared(sql, reg, role, "t.");
+	appendStringInfo(sql, " FROM %s t) a ON e.dim_hash OPERATOR(pg_catalog.=) a.dim_hash%s WHERE ",
+					 reg->relation_names[role],
+					 is_totals(role) ? " AND e.period OPERATOR(pg_catalog.=) a.period" : "");
+	append_wrong(sql, reg, role);
+	appendStringInfoString(sql, " ORDER BY 2, 1");
+}
+
+static void
+verify_role(AccumRegister *reg, AccumRole role, ReturnSetInfo *result)
+{
+	Datum		values[6] = {CStringGetTextDatum(accum_role_name(role))};
+	bool		nulls[6] = {false};
+	AccumQuery	query;
+	AccumRows	rows;
+	HeapTuple	row;
+	bool		clean = true;
+
+	accum_query_init(&query);
+	verify_query(&query, reg, role);
+	accum_rows_open(&rows, &query);
+	while ((row = accum_rows_next(&rows)) != NULL)
+	{
+		clean = false;
+		for (int i = 1; i <= 5; i++)
+			values[i] = SPI_getbinval(row, SPI_tuptable->tupdesc, i, &nulls[i]);
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	accum_rows_close(&rows);
+	if (!clean)
+		return;
+	memset(nulls + 1, true, 4);
+	nulls[5] = false;
+	values[5] = CStringGetTextDatum("OK");
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+/*
+ * accum.register_verify(p_name text) returns table
+ *
+ * Compare each derived table with movements: its bad rows, or one row OK.
+ */
+Datum
+accum_register_verify(PG_FUNCTION_ARGS)
+{
+	AccumRegister *reg = open_argument(fcinfo, AccessShareLock);
+
+	InitMaterializedSRF(fcinfo, 0);
+	for (AccumRole role = ACCUM_BALANCE_CACHE; role < ACCUM_ROLES; role++)
+	{
+		if (OidIsValid(reg->relations[role]))
+			verify_role(reg, role, (ReturnSetInfo *) fcinfo->resultinfo);
+	}
+	return (Datum) 0;
+}
+
+/* Open a register to rebuild it: writers wait, readers do not. */
+static AccumRegister *
+open_to_rebuild(FunctionCallInfo fcinfo)
+{
+	AccumRegister *reg = open_argument(fcinfo, ShareRowExclusiveLock);
+
+	if (!accum_owns_relation(reg->movements, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(reg->movements));
+	return reg;
+}
+
+/* Run a statement on a derived table that is not worth keeping. */
+static uint64
+run_once(AccumRegister *reg, AccumRole role, const char *sql, int expected)
+{
+	SPIPlanPtr	plan = accum_query_prepare(sql, 0, NULL, false);
+	uint64		n = accum_derived_run(plan, reg->relations[role], NULL, expected);
+
+	SPI_freeplan(plan);
+	return n;
+}
+
+static uint64
+rebuild_totals(AccumRegister *reg, AccumRole role)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "DELETE FROM %s", reg->relation_names[role]);
+	(void) run_once(reg, role, sql.data, SPI_OK_DELETE);
+
+	resetStringInfo(&sql);
+	appendStringInfo(&sql, "INSERT INTO %s (dim_hash, period, ", reg->relation_names[role]);
+	append_compared(&sql, reg, role, "");
+	appendStringInfoString(&sql, ") SELECT e.dim_hash, e.period, ");
+	append_compared(&sql, reg, role, "e.");
+	appendStringInfoString(&sql, " FROM (");
+	append_truth(&sql, reg, role, "true");
+	appendStringInfoString(&sql, ") e ORDER BY e.period, e.dim_hash");
+	return run_once(reg, role, sql.data, SPI_OK_INSERT);
+}
+
+/*
+ * accum.register_rebuild_totals(p_name text) returns int
+ *
+ * Make all totals anew from movements; returns the number of rows.
+ */
+Datum
+accum_register_rebuild_totals(PG_FUNCTION_ARGS)
+{
+	AccumRegister *reg = open_to_rebuild(fcinfo);
+	AccumQueryState state;
+	uint64		n = 0;
+
+	accum_query_begin(&state, GetUserId());
+	for (AccumRole role = ACCUM_TOTALS_YEAR; role < ACCUM_ROLES; role++)
+	{
+		if (OidIsValid(reg->relations[role]))
+			n += rebuild_totals(reg, role);
+	}
+	accum_query_end(&state);
+	PG_RETURN_INT32((int32) Min(n, PG_INT32_MAX));
+}
+
+static uint64
+rebuild_cache(AccumRegister *reg, const char *condition)
+{
+	StringInfoData sql;
+	const char *cache = reg->relation_names[ACCUM_BALANCE_CACHE];
+
+	/* What the last write was is not to be seen in movements: it stays. */
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "DELETE FROM %s m WHERE %s AND NOT EXISTS (SELECT FROM %s x "
+					 "WHERE x.dim_hash OPERATOR(pg_catalog.=) m.dim_hash)",
+					 cache, condition, reg->relation_names[ACCUM_MOVEMENTS]);
+	(void) run_once(reg, ACCUM_BALANCE_CACHE, sql.data, SPI_OK_DELETE);
+
+	resetStringInfo(&sql);
+	appendStringInfo(&sql, "INSERT INTO %s AS t (dim_hash, ", cache);
+	append_compared(&sql, reg, ACCUM_BALANCE_CACHE, "");
+	appendStringInfoString(&sql, ", last_movement_at, last_movement_id, version) SELECT e.dim_hash, ");
+	append_compared(&sql, reg, ACCUM_BALANCE_CACHE, "e.");
+	appendStringInfoString(&sql, ", e.last_movement_at, e.last_movement_id, 1 FROM (");
+	append_truth(&sql, reg, ACCUM_BALANCE_CACHE, condition);
+	appendStringInfoString(&sql, ") e ORDER BY e.dim_hash ON CONFLICT (dim_hash) DO UPDATE SET ");
+	for (int i = 0; i < reg->ndims; i++)
+		appendStringInfo(&sql, "\"%s\" = EXCLUDED.\"%s\", ", reg->dims[i].name, reg->dims[i].name);
+	for (int i = 0; i < reg->nresources; i++)
+		appendStringInfo(&sql, "\"%s\" = EXCLUDED.\"%s\", ", reg->resources[i].name,
+						 reg->resources[i].name);
+	appendStringInfoString(&sql, "movements_count = EXCLUDED.movements_count, "
+						   "last_movement_at = COALESCE(t.last_movement_at, EXCLUDED.last_movement_at), "
+						   "last_movement_id = COALESCE(t.last_movement_id, EXCLUDED.last_movement_id), "
+						   "version = t.version OPERATOR(pg_catalog.+) 1");
+	return run_once(reg, ACCUM_BALANCE_CACHE, sql.data, SPI_OK_INSERT);
+}
+
+/*
+ * accum.register_rebuild_cache(p_name text, p_dim_hash bigint DEFAULT NULL)
+ * returns int
+ *
+ * Make the balance cache, or one cell of it, anew from movements; returns the
+ * number of cells, 0 for a register without cache.
+ */
+Datum
+accum_register_rebuild_cache(PG_FUNCTION_ARGS)
+{
+	AccumRegister *reg = open_to_rebuild(fcinfo);
+	AccumQueryState state;
+	uint64		n;
+
+	if (!OidIsValid(reg->relations[ACCUM_BALANCE_CACHE]))
+		PG_RETURN_INT32(0);
+	accum_query_begin(&state, GetUserId());
+	n = rebuild_cache(reg, PG_ARGISNULL(1) ? "true"
+					  : psprintf("m.dim_hash OPERATOR(pg_catalog.=) (" INT64_FORMAT ")",
+								 PG_GETARG_INT64(1)));
+	accum_query_end(&state);
+	PG_RETURN_INT32((int32) Min(n, PG_INT32_MAX));
+}
