@@ -10,7 +10,8 @@
 #
 # Besides, the reference has to be complete: every public function with its
 # parameters, every setting, the functions and relations that a register has.
-# Every object has a comment, and no link leads nowhere.
+# Every object has a comment, no link leads nowhere, and the example that
+# "make demo" plays runs through and fits a terminal of 100 columns.
 
 use strict;
 use warnings;
@@ -33,6 +34,7 @@ run_file($_) foreach @files;
 check_links($_) foreach (@files, 'CHANGELOG.md');
 check_reference();
 check_comments();
+check_example('examples/warehouse.sql');
 
 $node->stop;
 done_testing();
@@ -279,5 +281,20 @@ sub check_comments
 		UNION ALL
 		SELECT 'schema accum' WHERE obj_description('accum'::regnamespace, 'pg_namespace') IS NULL}),
 		'', 'every object has a comment');
+	return;
+}
+
+sub check_example
+{
+	my ($file) = @_;
+	my @psql = ('psql', '--no-psqlrc', '--quiet', '--echo-queries', '--pset=pager=off',
+		'--set=ON_ERROR_STOP=1', "--file=$file");
+	my $output;
+
+	$node->safe_psql('postgres', 'CREATE DATABASE docs_example');
+	IPC::Run::run([ @psql, '--dbname=' . $node->connstr('docs_example') ], '>', \$output, '2>&1');
+	is($? >> 8, 0, "$file runs") or diag($output);
+	is(join("\n", grep { length > 100 } split /\n/, $output), '', "$file has no long lines");
+	is(join("\n", $output =~ /^.*\| f$/mg), '', "$file ends with balances that are right");
 	return;
 }
