@@ -270,6 +270,29 @@ test_weeks(void **state)
 					 accum_day_from_civil(1999, 12, 20));
 }
 
+/* Totals of a level serve a unit if none of their units crosses its boundary. */
+static void
+test_totals_levels(void **state)
+{
+	assert_int_equal(accum_unit_totals_level(ACCUM_UNIT_DAY), ACCUM_UNIT_DAY);
+	assert_int_equal(accum_unit_totals_level(ACCUM_UNIT_WEEK), ACCUM_UNIT_DAY);
+	assert_int_equal(accum_unit_totals_level(ACCUM_UNIT_MONTH), ACCUM_UNIT_MONTH);
+	assert_int_equal(accum_unit_totals_level(ACCUM_UNIT_QUARTER), ACCUM_UNIT_MONTH);
+	assert_int_equal(accum_unit_totals_level(ACCUM_UNIT_YEAR), ACCUM_UNIT_YEAR);
+
+	for (int unit = ACCUM_UNIT_DAY; unit <= ACCUM_UNIT_YEAR; unit++)
+	{
+		AccumUnit	level = accum_unit_totals_level((AccumUnit) unit);
+		AccumDay	start = accum_unit_start(accum_day_from_civil(2019, 6, 15), (AccumUnit) unit, 4);
+
+		for (int i = 0; i < 200; i++)
+		{
+			assert_int_equal(accum_unit_start(start, level, 4), start);
+			start = accum_unit_next(start, (AccumUnit) unit);
+		}
+	}
+}
+
 /* ----- ranges ----- */
 
 /* Ranges are drawn from these years; open ends reach a year beyond. */
@@ -316,12 +339,12 @@ compare_spans(const void *a, const void *b)
 
 /* Decompose, and put the spans, which may come in any order, in order of time. */
 static AccumRange
-decompose(AccumDay from, AccumDay to, AccumUnit finest, int year_start)
+decompose(AccumDay from, AccumDay to, AccumUnit finest, AccumUnit coarsest, int year_start)
 {
 	AccumRange	range;
 
 	memset(&range, 0x7f, sizeof(range));
-	accum_range_decompose(from, to, finest, ACCUM_UNIT_YEAR, year_start, &range);
+	accum_range_decompose(from, to, finest, coarsest, year_start, &range);
 	assert_in_range(range.nspans, 0, ACCUM_MAX_SPANS);
 	qsort(range.spans, range.nspans, sizeof(AccumSpan), compare_spans);
 	return range;
@@ -329,7 +352,7 @@ decompose(AccumDay from, AccumDay to, AccumUnit finest, int year_start)
 
 /* Spans lie side by side from totals_from to totals_to, coarser in the middle. */
 static void
-check_spans(const AccumRange *range, AccumUnit finest, int year_start)
+check_spans(const AccumRange *range, AccumUnit finest, AccumUnit coarsest, int year_start)
 {
 	AccumDay	at = range->totals_from;
 	bool		falling = false;
@@ -340,7 +363,7 @@ check_spans(const AccumRange *range, AccumUnit finest, int year_start)
 
 		assert_true(span->unit == ACCUM_UNIT_DAY || span->unit == ACCUM_UNIT_MONTH ||
 					span->unit == ACCUM_UNIT_YEAR);
-		assert_true(span->unit >= finest);
+		assert_true(span->unit >= finest && span->unit <= coarsest);
 		assert_int_equal(span->from, at);
 		assert_true(span->from < span->to);
 		assert_true(is_unit_start(span->from, span->unit, year_start));
@@ -359,10 +382,11 @@ check_spans(const AccumRange *range, AccumUnit finest, int year_start)
 
 /*
  * No span reads more rows per cell than it must: where a month fits, its days
- * are not read, and where a year fits, neither are its months.
+ * are not read, and where a year fits, neither are its months; unless these are
+ * coarser than what may be used.
  */
 static void
-check_economy(const AccumRange *range, int year_start)
+check_economy(const AccumRange *range, AccumUnit coarsest, int year_start)
 {
 	for (int i = 0; i < range->nspans; i++)
 	{
@@ -370,11 +394,11 @@ check_economy(const AccumRange *range, int year_start)
 		bool		alone = range->nspans == 1;
 		int			length;
 
-		if (span->unit == ACCUM_UNIT_YEAR)
+		if (span->unit == coarsest)
 			continue;
 		assert_int_not_equal(span->from, ACCUM_DAY_MIN);
 		assert_int_not_equal(span->to, ACCUM_DAY_MAX);
-		assert_false(unit_fits(span->from, span->to, ACCUM_UNIT_YEAR, year_start));
+		assert_false(unit_fits(span->from, span->to, coarsest, year_start));
 		length = units_between(span->from, span->to, span->unit);
 		if (span->unit == ACCUM_UNIT_MONTH)
 		{
@@ -419,30 +443,39 @@ check_days(const AccumRange *range, AccumDay from, AccumDay to)
 }
 
 static void
-check_range(AccumDay from, AccumDay to, AccumUnit finest, int year_start)
+check_levels(AccumDay from, AccumDay to, AccumUnit finest, AccumUnit coarsest, int year_start)
 {
-	AccumRange	range = decompose(from, to, finest, year_start);
+	AccumRange	range = decompose(from, to, finest, coarsest, year_start);
 
 	if (range.nspans == 0)
 	{
 		assert_int_equal(range.totals_from, to);
 		assert_int_equal(range.totals_to, to);
-		if (from < to)
+		if (from < to && finest <= coarsest)
 			assert_false(unit_fits(from, to, finest, year_start));
 		return;
 	}
+	assert_true(finest <= coarsest);
 
 	assert_true(range.totals_from >= from && range.totals_to <= to);
 	if (from != ACCUM_DAY_MIN)
 		assert_false(unit_fits(from, range.totals_from, finest, year_start));
 	if (to != ACCUM_DAY_MAX)
 		assert_false(unit_fits(range.totals_to, to, finest, year_start));
-	check_spans(&range, finest, year_start);
-	check_economy(&range, year_start);
+	check_spans(&range, finest, coarsest, year_start);
+	check_economy(&range, coarsest, year_start);
 	check_days(&range, from, to);
 }
 
-static const AccumUnit finest_units[] = {ACCUM_UNIT_DAY, ACCUM_UNIT_MONTH, ACCUM_UNIT_YEAR};
+/* The levels of totals. */
+static const AccumUnit levels[] = {ACCUM_UNIT_DAY, ACCUM_UNIT_MONTH, ACCUM_UNIT_YEAR};
+
+static void
+check_range(AccumDay from, AccumDay to, AccumUnit finest, int year_start)
+{
+	for (size_t i = 0; i < lengthof(levels); i++)
+		check_levels(from, to, finest, levels[i], year_start);
+}
 
 static void
 test_random_ranges(void **state)
@@ -456,7 +489,7 @@ test_random_ranges(void **state)
 		/* Short ranges are as interesting as long ones. */
 		AccumDay	to = from + random_below(i % 2 == 0 ? days - (from - origin) + 1 : 70);
 
-		check_range(from, to, finest_units[i % 3], 1 + random_below(12));
+		check_range(from, to, levels[i % 3], 1 + random_below(12));
 	}
 }
 
@@ -474,11 +507,11 @@ test_ranges_at_edges(void **state)
 			{
 				AccumDay	to = accum_day_from_civil(2019 + j / 12, j % 12 + 1, 1);
 
-				for (size_t f = 0; f < lengthof(finest_units); f++)
+				for (size_t f = 0; f < lengthof(levels); f++)
 				{
-					check_range(from, to - 1, finest_units[f], year_start);
-					check_range(from, to, finest_units[f], year_start);
-					check_range(from, to + 1, finest_units[f], year_start);
+					check_range(from, to - 1, levels[f], year_start);
+					check_range(from, to, levels[f], year_start);
+					check_range(from, to + 1, levels[f], year_start);
 				}
 			}
 		}
@@ -496,8 +529,8 @@ test_open_ranges(void **state)
 		AccumDay	day = origin + random_below(days);
 		int			year_start = 1 + random_below(12);
 
-		check_range(ACCUM_DAY_MIN, day, finest_units[i % 3], year_start);
-		check_range(day, ACCUM_DAY_MAX, finest_units[i % 3], year_start);
+		check_range(ACCUM_DAY_MIN, day, levels[i % 3], year_start);
+		check_range(day, ACCUM_DAY_MAX, levels[i % 3], year_start);
 	}
 }
 
@@ -505,9 +538,9 @@ test_open_ranges(void **state)
 static void
 test_all_time(void **state)
 {
-	for (size_t f = 0; f < lengthof(finest_units); f++)
+	for (size_t f = 0; f < lengthof(levels); f++)
 	{
-		AccumRange	range = decompose(ACCUM_DAY_MIN, ACCUM_DAY_MAX, finest_units[f], 1);
+		AccumRange	range = decompose(ACCUM_DAY_MIN, ACCUM_DAY_MAX, levels[f], ACCUM_UNIT_YEAR, 1);
 
 		assert_int_equal(range.nspans, 1);
 		assert_int_equal(range.spans[0].unit, ACCUM_UNIT_YEAR);
@@ -529,9 +562,9 @@ test_empty_ranges(void **state)
 	{
 		for (size_t j = 0; j <= i; j++)
 		{
-			for (size_t f = 0; f < lengthof(finest_units); f++)
+			for (size_t f = 0; f < lengthof(levels); f++)
 			{
-				AccumRange	range = decompose(days[i], days[j], finest_units[f], 1);
+				AccumRange	range = decompose(days[i], days[j], levels[f], ACCUM_UNIT_YEAR, 1);
 
 				assert_int_equal(range.nspans, 0);
 				assert_int_equal(range.totals_from, days[j]);
@@ -546,7 +579,8 @@ static void
 test_five_spans(void **state)
 {
 	AccumRange	range = decompose(accum_day_from_civil(2020, 1, 31),
-									  accum_day_from_civil(2024, 12, 31), ACCUM_UNIT_DAY, 1);
+									  accum_day_from_civil(2024, 12, 31),
+									  ACCUM_UNIT_DAY, ACCUM_UNIT_YEAR, 1);
 
 	assert_int_equal(range.nspans, 5);
 	assert_int_equal(range.spans[0].unit, ACCUM_UNIT_DAY);
@@ -573,6 +607,7 @@ main(void)
 		cmocka_unit_test(test_units),
 		cmocka_unit_test(test_shifted_year),
 		cmocka_unit_test(test_weeks),
+		cmocka_unit_test(test_totals_levels),
 		cmocka_unit_test(test_random_ranges),
 		cmocka_unit_test(test_ranges_at_edges),
 		cmocka_unit_test(test_open_ranges),

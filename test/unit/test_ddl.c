@@ -24,8 +24,8 @@ static AccumColumnDef dimensions[] = {
 };
 
 static AccumColumnDef resources[] = {
-	{.name = "quantity",.type = "numeric(12,3)",.cast_type = "numeric"},
-	{.name = "amount",.type = "bigint",.cast_type = "bigint"},
+	{.name = "quantity",.type = "numeric(12,3)",.cast_type = "numeric",.sum_type = "numeric"},
+	{.name = "amount",.type = "integer",.cast_type = "integer",.sum_type = "bigint"},
 };
 
 static AccumColumnDef attributes[] = {
@@ -185,7 +185,7 @@ test_movements_columns(void **state)
 	assert_contains(sql, "\"select\" character varying(20),");
 	assert_contains(sql, "\"colour\" public.\"Colour\",");
 	assert_contains(sql, "\"quantity\" numeric(12,3) NOT NULL DEFAULT 0");
-	assert_contains(sql, "\"amount\" bigint NOT NULL DEFAULT 0");
+	assert_contains(sql, "\"amount\" integer NOT NULL DEFAULT 0");
 	assert_contains(sql, "\"line_note\" text,");
 	assert_contains(sql, "PRIMARY KEY (period, recorded_at, id)");
 	assert_contains(sql, "PARTITION BY RANGE (period)");
@@ -220,7 +220,7 @@ test_cache_columns(void **state)
 	assert_contains(sql, "dim_hash bigint PRIMARY KEY");
 	assert_contains(sql, "\"warehouse\" integer NOT NULL");
 	assert_contains(sql, "\"quantity\" numeric(12,3) NOT NULL");
-	assert_contains(sql, "\"amount\" bigint NOT NULL");
+	assert_contains(sql, "\"amount\" integer NOT NULL");
 	assert_contains(sql, "last_movement_at timestamptz");
 	assert_contains(sql, "last_movement_id uuid");
 	assert_contains(sql, "version bigint NOT NULL");
@@ -229,6 +229,21 @@ test_cache_columns(void **state)
 	assert_lacks(sql, "line_note");
 	assert_lacks(sql, "_receipt");
 	assert_lacks(sql, "\tperiod ");
+}
+
+/* Each dimension can select cells by itself; each level can select units. */
+static void
+test_derived_indexes(void **state)
+{
+	const char *sql = register_sql(ACCUM_KIND_BALANCE, ACCUM_UNIT_MONTH);
+
+	assert_contains(sql, "CREATE INDEX ON accum.\"stock_balance_cache\" (\"warehouse\")");
+	assert_contains(sql, "CREATE INDEX ON accum.\"stock_balance_cache\" (\"select\")");
+	assert_contains(sql, "CREATE INDEX ON accum.\"stock_balance_cache\" (\"colour\")");
+	assert_contains(sql, "CREATE INDEX ON accum.\"stock_totals_month\" (period)");
+	assert_contains(sql, "CREATE INDEX ON accum.\"stock_totals_year\" (period)");
+	/* An index on what every write changes would end heap-only updates. */
+	assert_lacks(sql, "(\"quantity\")");
 }
 
 static void
@@ -248,7 +263,7 @@ test_totals_columns(void **state)
 		assert_contains(sql, "\"select\" character varying(20),");
 		assert_contains(sql, "\"quantity\" numeric(12,3) NOT NULL");
 		assert_contains(sql, "\"quantity_receipt\" numeric(12,3) NOT NULL");
-		assert_contains(sql, "\"amount_receipt\" bigint NOT NULL");
+		assert_contains(sql, "\"amount_receipt\" integer NOT NULL");
 		assert_contains(sql, "movements_count bigint NOT NULL");
 		assert_contains(sql, "PRIMARY KEY (dim_hash, period)");
 		assert_contains(sql, "fillfactor");
@@ -292,14 +307,96 @@ test_comments_and_guards(void **state)
 static void
 test_functions_by_kind(void **state)
 {
+	static const char *const always[] = {"movements", "turnover", "statement"};
+	static const char *const for_balances[] = {"balance", "balances_at"};
 	const char *balance = register_sql(ACCUM_KIND_BALANCE, ACCUM_UNIT_DAY);
 	const char *turnover = register_sql(ACCUM_KIND_TURNOVER, ACCUM_UNIT_DAY);
 
-	assert_contains(balance, "CREATE FUNCTION accum.\"stock_balance\"(dimensions jsonb DEFAULT NULL, "
-					"at_date timestamptz DEFAULT NULL)");
-	assert_contains(balance, "CREATE FUNCTION accum.\"stock_movements\"(p_recorder text DEFAULT NULL");
-	assert_contains(turnover, "CREATE FUNCTION accum.\"stock_movements\"(p_recorder text DEFAULT NULL");
-	assert_lacks(turnover, "\"stock_balance\"");
+	for (size_t i = 0; i < lengthof(always); i++)
+	{
+		assert_contains(balance, psprintf("CREATE FUNCTION accum.\"stock_%s\"(", always[i]));
+		assert_contains(turnover, psprintf("CREATE FUNCTION accum.\"stock_%s\"(", always[i]));
+	}
+	for (size_t i = 0; i < lengthof(for_balances); i++)
+	{
+		assert_contains(balance, psprintf("CREATE FUNCTION accum.\"stock_%s\"(", for_balances[i]));
+		assert_lacks(turnover, psprintf("\"stock_%s\"", for_balances[i]));
+	}
+	assert_contains(balance, "CREATE VIEW accum.\"stock_balances\" WITH (security_invoker = true)");
+	assert_lacks(turnover, "CREATE VIEW");
+}
+
+/* Of two functions, with instants and with dates, only one can have defaults. */
+static void
+test_bounds_have_two_types(void **state)
+{
+	const char *sql = register_sql(ACCUM_KIND_BALANCE, ACCUM_UNIT_DAY);
+
+	assert_contains(sql, "\"stock_balance\"(dimensions jsonb DEFAULT NULL, at_date timestamptz DEFAULT NULL)");
+	assert_contains(sql, "\"stock_balance\"(dimensions jsonb, at_date date)");
+	assert_contains(sql, "\"stock_turnover\"(from_date timestamptz DEFAULT NULL, to_date timestamptz DEFAULT NULL,");
+	assert_contains(sql, "\"stock_turnover\"(from_date date, to_date date,");
+	assert_contains(sql, "\"stock_statement\"(from_date timestamptz, to_date timestamptz,");
+	assert_contains(sql, "\"stock_statement\"(from_date date, to_date date,");
+	assert_contains(sql, "\"stock_balances_at\"(at_date timestamptz)");
+	assert_contains(sql, "\"stock_balances_at\"(at_date date)");
+}
+
+/* Sums may be larger than the values, so functions return them in a wider type. */
+static void
+test_sums_have_their_own_type(void **state)
+{
+	const char *sql = register_sql(ACCUM_KIND_BALANCE, ACCUM_UNIT_DAY);
+	char	   *statement_function = statement(sql, "CREATE FUNCTION accum.\"stock_statement\"(from_date date");
+	char	   *balances_function = statement(sql, "CREATE FUNCTION accum.\"stock_balances_at\"(at_date date");
+
+	assert_contains(statement_function, "\"amount_closing\" bigint");
+	assert_contains(statement_function, "\"quantity_opening\" numeric");
+	assert_lacks(statement_function, "numeric(12,3)");
+	assert_contains(balances_function, "\"quantity\" numeric, \"amount\" bigint)");
+}
+
+/* Balances at a date read the totals that there are, and movements. */
+static void
+test_balances_at_sources(void **state)
+{
+	const char *start = "CREATE FUNCTION accum.\"stock_balances_at\"(at_date date";
+	char	   *day = statement(register_sql(ACCUM_KIND_BALANCE, ACCUM_UNIT_DAY), start);
+	char	   *year = statement(register_sql(ACCUM_KIND_BALANCE, ACCUM_UNIT_YEAR), start);
+
+	assert_int_equal(count(day, "UNION ALL"), 3);
+	assert_contains(day, "\"stock_totals_day\" t");
+	assert_contains(day, "\"stock_totals_month\" t");
+	assert_contains(day, "\"stock_totals_year\" t");
+	assert_contains(day, "\"stock_movements\" t");
+	assert_int_equal(count(year, "UNION ALL"), 1);
+	assert_contains(year, "\"stock_totals_year\" t");
+	assert_contains(year, "\"stock_movements\" t");
+}
+
+/* What creates functions and views, and what drops them, name the same. */
+static void
+test_drop_matches_create(void **state)
+{
+	for (int kind = ACCUM_KIND_BALANCE; kind <= ACCUM_KIND_TURNOVER; kind++)
+	{
+		const char *sql = register_sql((AccumKind) kind, ACCUM_UNIT_DAY);
+		StringInfoData drop;
+
+		initStringInfo(&drop);
+		accum_ddl_drop_functions(&drop, "stock", (AccumKind) kind);
+		assert_int_equal(count(drop.data, "DROP FUNCTION "), count(sql, "CREATE FUNCTION "));
+		assert_int_equal(count(drop.data, "DROP VIEW "), count(sql, "CREATE VIEW "));
+		assert_lacks(drop.data, "CASCADE");
+		for (const char *comment = strstr(sql, "COMMENT ON FUNCTION "); comment != NULL;
+			 comment = strstr(comment + 1, "COMMENT ON FUNCTION "))
+		{
+			const char *name = comment + strlen("COMMENT ON FUNCTION ");
+			int			length = strstr(name, " IS ") - name;
+
+			assert_contains(drop.data, psprintf("DROP FUNCTION %.*s;\n", length, name));
+		}
+	}
 }
 
 /* Every function has a comment, and none changes settings or rights. */
@@ -407,10 +504,15 @@ main(void)
 		cmocka_unit_test(test_movements_columns),
 		cmocka_unit_test(test_movements_indexes_and_triggers),
 		cmocka_unit_test(test_cache_columns),
+		cmocka_unit_test(test_derived_indexes),
 		cmocka_unit_test(test_totals_columns),
 		cmocka_unit_test(test_recorders_columns),
 		cmocka_unit_test(test_comments_and_guards),
 		cmocka_unit_test(test_functions_by_kind),
+		cmocka_unit_test(test_bounds_have_two_types),
+		cmocka_unit_test(test_sums_have_their_own_type),
+		cmocka_unit_test(test_balances_at_sources),
+		cmocka_unit_test(test_drop_matches_create),
 		cmocka_unit_test(test_functions_are_plain),
 		cmocka_unit_test(test_casts_have_no_modifier),
 		cmocka_unit_test(test_no_dimensions),
