@@ -70,12 +70,11 @@ CREATE FUNCTION accum._filter_valid(movements regclass, dimensions jsonb) RETURN
 COMMENT ON FUNCTION accum._filter_valid(regclass, jsonb) IS
     'True when dimensions is an object of dimensions of the register and values of their types, or NULL; an error otherwise.';
 
-CREATE FUNCTION accum._filter_value(movements regclass, dimensions jsonb, dimension text, anyelement)
-    RETURNS anyelement
+CREATE FUNCTION accum._filter_text(movements regclass, dimensions jsonb, dimension text) RETURNS text
     LANGUAGE C IMMUTABLE PARALLEL SAFE
-    AS 'MODULE_PATHNAME', 'accum_filter_value';
-COMMENT ON FUNCTION accum._filter_value(regclass, jsonb, text, anyelement) IS
-    'The value of a dimension in dimensions, typed like the last argument; NULL when there is none or it is null.';
+    AS 'MODULE_PATHNAME', 'accum_filter_text';
+COMMENT ON FUNCTION accum._filter_text(regclass, jsonb, text) IS
+    'The value of a dimension in dimensions, as text of the dimension''s type; NULL when there is none or it is null.';
 
 CREATE FUNCTION accum._bound_after(movements regclass, bound timestamptz) RETURNS timestamptz
     LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE

@@ -30,6 +30,15 @@ CREATE FUNCTION accum.register_drop(name text, force boolean DEFAULT false) RETU
 COMMENT ON FUNCTION accum.register_drop(text, boolean) IS
     'Drop a register with its tables and functions; the caller must own it. Errors: 42704 when there is none, 55000 when it holds movements and force is not true, 2BP01 when other objects depend on it.';
 
+CREATE FUNCTION accum._guard_drop() RETURNS event_trigger
+    LANGUAGE C AS 'MODULE_PATHNAME', 'accum_guard_drop';
+COMMENT ON FUNCTION accum._guard_drop() IS
+    'Event trigger: refuses to drop a relation of a register but through register_drop.';
+
+CREATE EVENT TRIGGER accum_guard_drop ON sql_drop EXECUTE FUNCTION accum._guard_drop();
+COMMENT ON EVENT TRIGGER accum_guard_drop IS
+    'Keeps relations of registers from being dropped by themselves.';
+
 CREATE FUNCTION accum.register_list()
     RETURNS TABLE (name text, kind text, dimensions int, resources int,
                    movements_count bigint, created_at timestamptz)

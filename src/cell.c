@@ -13,15 +13,13 @@
 #include "postgres.h"
 
 #include "access/detoast.h"
-#include "access/htup_details.h"
-#include "catalog/pg_operator.h"
 #include "common/hashfn.h"
 #include "lib/stringinfo.h"
 #include "utils/lsyscache.h"
-#include "utils/syscache.h"
 
 #include "cell.h"
 #include "cell_hash.h"
+#include "operator.h"
 
 /* Developer setting pg_accumulator.debug_hash_bits. */
 int			accum_debug_hash_bits = 64;
@@ -134,22 +132,6 @@ accum_cell_collision(AccumRegister *reg, const Datum *values, const bool *nulls)
 			 errmsg("two cells of register \"%s\" have the same hash", reg->name),
 			 errdetail("Cell %s cannot be stored beside another cell.",
 					   accum_cell_text(reg, values, nulls))));
-}
-
-/* Append an operator with its schema, so that search_path cannot choose it. */
-void
-accum_append_operator(StringInfo sql, Oid operator)
-{
-	HeapTuple	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(operator));
-	Form_pg_operator form;
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for operator %u", operator);
-	form = (Form_pg_operator) GETSTRUCT(tuple);
-	appendStringInfoString(sql, "OPERATOR(");
-	accum_append_ident(sql, get_namespace_name(form->oprnamespace));
-	appendStringInfo(sql, ".%s)", NameStr(form->oprname));
-	ReleaseSysCache(tuple);
 }
 
 /*

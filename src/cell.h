@@ -5,6 +5,7 @@
 #ifndef ACCUM_CELL_H
 #define ACCUM_CELL_H
 
+#include "compat.h"
 #include "registry.h"
 
 /* A dimension value or recorder longer than this would not fit an index. */
@@ -19,9 +20,8 @@ extern bool accum_column_equal(AccumColumn *column, Datum a, bool a_null,
 							   Datum b, bool b_null);
 extern char *accum_cell_text(AccumRegister *reg, const Datum *values, const bool *nulls);
 extern void accum_column_check_size(const AccumColumn *column, const char *what, Datum value);
-extern void accum_cell_collision(AccumRegister *reg, const Datum *values,
-								 const bool *nulls) pg_attribute_noreturn();
-extern void accum_append_operator(StringInfo sql, Oid operator);
+ACCUM_NORETURN extern void accum_cell_collision(AccumRegister *reg, const Datum *values,
+												const bool *nulls);
 extern void accum_cell_append_equal(StringInfo sql, AccumRegister *reg,
 									const char *left, const char *right);
 

@@ -16,6 +16,13 @@
 #error "pg_accumulator needs PostgreSQL 15 or later"
 #endif
 
+/* PostgreSQL 18 replaced pg_attribute_noreturn() with pg_noreturn. */
+#if PG_VERSION_NUM >= 180000
+#define ACCUM_NORETURN pg_noreturn
+#else
+#define ACCUM_NORETURN pg_attribute_noreturn()
+#endif
+
 /*
  * PostgreSQL 16 replaced pg_namespace_aclcheck and its siblings with
  * object_aclcheck (commit c727f511bd).

@@ -130,7 +130,8 @@ append_movements(StringInfo sql, const AccumRegisterDef *def)
 	append_relation_comment(sql, def, ACCUM_MOVEMENTS,
 							"Movements of the register: the truth that its other tables are derived from. "
 							"INSERT, COPY and DELETE keep these up to date; correct documents with accum.register_repost().");
-	appendStringInfo(sql, "CREATE TRIGGER accum_prepare BEFORE INSERT ON %s\n"
+	/* Triggers fire by name: this one after users' own, which may change the row. */
+	appendStringInfo(sql, "CREATE TRIGGER zz_accum_prepare BEFORE INSERT ON %s\n"
 					 "\tFOR EACH ROW EXECUTE FUNCTION " ACCUM_SCHEMA "._movement_prepare();\n"
 					 "CREATE TRIGGER accum_insert AFTER INSERT ON %s\n"
 					 "\tREFERENCING NEW TABLE AS accum_new FOR EACH STATEMENT\n"
@@ -238,11 +239,12 @@ append_filter(StringInfo sql, const AccumRegisterDef *def, const char *parameter
 		accum_append_literal(&key, def->dims[i].name);
 		appendStringInfo(sql, "\n\t\tAND (%s IS NULL OR NOT %s ? %s"
 						 " OR (%s -> %s = 'null' AND %s IS NULL)"
-						 " OR %s = " ACCUM_SCHEMA "._filter_value(",
+						 " OR %s %s CAST(" ACCUM_SCHEMA "._filter_text(",
 						 parameter, parameter, key.data,
-						 parameter, key.data, column.data, column.data);
+						 parameter, key.data, column.data, column.data,
+						 def->dims[i].equal_operator);
 		accum_append_literal(sql, table);
-		appendStringInfo(sql, "::regclass, %s, %s, NULL::%s))",
+		appendStringInfo(sql, "::regclass, %s, %s) AS %s))",
 						 parameter, key.data, def->dims[i].cast_type);
 		pfree(column.data);
 		pfree(key.data);
@@ -272,7 +274,7 @@ append_movements_function(StringInfo sql, const AccumRegisterDef *def)
 					 "\tto_date timestamptz DEFAULT NULL, dimensions jsonb DEFAULT NULL)\n"
 					 "RETURNS SETOF jsonb LANGUAGE sql STABLE\n"
 					 "BEGIN ATOMIC\n"
-					 "\tSELECT to_jsonb(m) FROM %s m\n"
+					 "\tSELECT to_jsonb(m.*) FROM %s m\n"
 					 "\tWHERE ($1 IS NULL OR m.recorder = CAST($1 AS %s))\n"
 					 "\t\tAND ($2 IS NULL OR m.period >= $2)\n"
 					 "\t\tAND ($3 IS NULL OR m.period < " ACCUM_SCHEMA "._bound_after(",
@@ -411,8 +413,15 @@ append_statement_columns(StringInfo sql, const AccumRegisterDef *def)
 	for (int i = 0; i < def->nresources; i++)
 	{
 		for (size_t m = 0; m < lengthof(measures); m++)
-			appendStringInfo(sql, ",\n\t\"%s_%s\" %s", def->resources[i].name, measures[m],
-							 def->resources[i].sum_type);
+		{
+			char	   *name = psprintf("%s_%s", def->resources[i].name, measures[m]);
+
+			/* The longest possible name is one byte too long. */
+			if (strlen(name) >= NAMEDATALEN)
+				name[NAMEDATALEN - 1] = '\0';
+			appendStringInfo(sql, ",\n\t\"%s\" %s", name, def->resources[i].sum_type);
+			pfree(name);
+		}
 	}
 }
 
@@ -620,7 +629,7 @@ accum_ddl_partition(StringInfo sql, const char *reg, const char *partition,
 	appendStringInfoString(&name, ACCUM_SCHEMA ".");
 	accum_append_ident(&name, partition);
 	appendStringInfo(sql, "CREATE TABLE %s (LIKE %s INCLUDING DEFAULTS INCLUDING CONSTRAINTS "
-					 "INCLUDING STORAGE INCLUDING COMPRESSION);\n", name.data, table);
+					 "INCLUDING GENERATED INCLUDING STORAGE INCLUDING COMPRESSION);\n", name.data, table);
 	append_guard(sql, name.data, "INSERT OR UPDATE OR DELETE OR TRUNCATE", "_guard_partition");
 	appendStringInfo(sql, "ALTER TABLE %s ATTACH PARTITION %s FOR VALUES FROM (", table, name.data);
 	accum_append_literal(sql, from);
@@ -663,9 +672,9 @@ accum_ddl_drop_functions(StringInfo sql, const char *reg, AccumKind kind)
 			continue;
 		name = object_text(reg, objects[i].suffix);
 		if (objects[i].arguments == NULL)
-			appendStringInfo(sql, "DROP VIEW %s;\n", name);
+			appendStringInfo(sql, "DROP VIEW IF EXISTS %s;\n", name);
 		else
-			appendStringInfo(sql, "DROP FUNCTION %s(%s);\n", name, objects[i].arguments);
+			appendStringInfo(sql, "DROP FUNCTION IF EXISTS %s(%s);\n", name, objects[i].arguments);
 		pfree(name);
 	}
 }

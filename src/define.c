@@ -13,6 +13,7 @@
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
+#include "commands/event_trigger.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
@@ -21,6 +22,7 @@
 #include "utils/date.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "compat.h"
@@ -34,6 +36,11 @@
 PG_FUNCTION_INFO_V1(accum_register_create);
 PG_FUNCTION_INFO_V1(accum_register_create_sql);
 PG_FUNCTION_INFO_V1(accum_register_drop);
+
+PG_FUNCTION_INFO_V1(accum_guard_drop);
+
+/* register_drop is at work: its relations may go. */
+static bool dropping = false;
 
 /* Setting pg_accumulator.partitions_ahead. */
 int			accum_partitions_ahead = 3;
@@ -145,7 +152,7 @@ registry_store_relations(const AccumRegisterDef *def)
 static void
 create_first_partitions(const char *name)
 {
-	AccumRegister *reg = accum_register_open(name, AccessExclusiveLock);
+	AccumRegister *reg = accum_register_open(name, AccessExclusiveLock, NULL);
 	AccumDay	unit = accum_unit_start(accum_zone_day(&reg->zone, GetCurrentTimestamp()),
 										reg->partition_by, 1);
 
@@ -247,13 +254,19 @@ accum_register_create_sql(PG_FUNCTION_ARGS)
 static bool
 has_movements(AccumRegister *reg)
 {
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	AccumQueryState state;
+	SPIPlanPtr	plan;
 	bool		found;
 
+	/* Also those that an older snapshot of the transaction does not show. */
 	accum_query_begin(&state, GetUserId());
-	found = SPI_execute(psprintf("SELECT FROM %s LIMIT 1", reg->relation_names[ACCUM_MOVEMENTS]),
-						false, 1) == SPI_OK_SELECT && SPI_processed > 0;
+	plan = accum_query_prepare(psprintf("SELECT FROM %s LIMIT 1",
+										reg->relation_names[ACCUM_MOVEMENTS]), 0, NULL, false);
+	found = accum_query_run_at(plan, NULL, snapshot, SPI_OK_SELECT) > 0;
+	SPI_freeplan(plan);
 	accum_query_end(&state);
+	UnregisterSnapshot(snapshot);
 	return found;
 }
 
@@ -303,6 +316,7 @@ registry_remove(const char *name)
 Datum
 accum_register_drop(PG_FUNCTION_ARGS)
 {
+	AccumAccess access = {.owner = true};
 	AccumRegister *reg;
 	AccumQueryState state;
 	bool		force = PG_ARGISNULL(1) ? false : PG_GETARG_BOOL(1);
@@ -312,9 +326,7 @@ accum_register_drop(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("register name must not be null")));
-	reg = accum_register_open(name, AccessExclusiveLock);
-	if (!accum_owns_relation(reg->movements, GetUserId()))
-		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(reg->movements));
+	reg = accum_register_open(name, AccessExclusiveLock, &access);
 	if (!force && has_movements(reg))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -322,10 +334,53 @@ accum_register_drop(PG_FUNCTION_ARGS)
 				 errhint("Use register_drop(name, force => true) to drop it with its movements.")));
 
 	accum_query_begin(&state, GetUserId());
-	drop_relations(reg);
+	PG_TRY();
+	{
+		dropping = true;
+		drop_relations(reg);
+	}
+	PG_FINALLY();
+	{
+		dropping = false;
+	}
+	PG_END_TRY();
 	accum_query_end(&state);
 	accum_query_begin(&state, accum_registry_owner());
 	registry_remove(name);
 	accum_query_end(&state);
 	PG_RETURN_VOID();
+}
+
+/*
+ * accum._guard_drop(), event trigger on sql_drop
+ *
+ * Refuses to let a relation of a register go by itself: the register would be
+ * left broken.
+ */
+Datum
+accum_guard_drop(PG_FUNCTION_ARGS)
+{
+	AccumQueryState state;
+
+	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" was not called by event trigger manager", "_guard_drop")));
+	if (dropping || !OidIsValid(get_namespace_oid(ACCUM_SCHEMA, true)))
+		PG_RETURN_NULL();
+
+	accum_query_begin(&state, accum_registry_owner());
+	if (accum_query_command("SELECT r.register, d.object_identity "
+							"FROM pg_catalog.pg_event_trigger_dropped_objects() AS d "
+							"JOIN " ACCUM_SCHEMA "._register_relations AS r ON r.relation = d.objid "
+							"WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objsubid = 0 "
+							"ORDER BY 2 LIMIT 1", SPI_OK_SELECT) > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("%s belongs to register \"%s\"",
+						SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2),
+						SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1)),
+				 errhint("Use accum.register_drop() to drop a register.")));
+	accum_query_end(&state);
+	PG_RETURN_NULL();
 }

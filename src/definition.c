@@ -9,7 +9,7 @@
  */
 #include "postgres.h"
 
-#include "access/hash.h"
+#include "access/htup_details.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "pgtime.h"
@@ -21,6 +21,7 @@
 
 #include "compat.h"
 #include "definition.h"
+#include "operator.h"
 #include "names.h"
 #include "resource.h"
 
@@ -236,6 +237,14 @@ column_make(ColumnRole role, char *name, char *spelled, bool required)
 
 	column.type = portable_type_name(type, typmod);
 	column.cast_type = portable_type_name(type, -1);
+	if (role == COLUMN_DIMENSION)
+	{
+		StringInfoData operator;
+
+		initStringInfo(&operator);
+		accum_append_operator(&operator, lookup_type_cache(type, TYPECACHE_EQ_OPR)->eq_opr);
+		column.equal_operator = operator.data;
+	}
 	if (role == COLUMN_RESOURCE)
 		column.sum_type = portable_type_name(accum_sum_result_type(type), -1);
 	return column;

@@ -22,6 +22,7 @@ typedef struct AccumColumnDef
 	char	   *name;
 	char	   *type;
 	char	   *cast_type;		/* type without its modifier, for casts */
+	char	   *equal_operator; /* dimensions only: OPERATOR(schema.=) */
 	char	   *sum_type;		/* resources only: type of sums in read functions */
 	bool		required;		/* dimensions only: NULL is refused */
 } AccumColumnDef;

@@ -22,7 +22,10 @@
 #include "executor/tuptable.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
 #include "utils/date.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
@@ -52,17 +55,50 @@ accum_derived_note_row(int64 dim_hash)
 	target_dim_hash = dim_hash;
 }
 
-/* Run a statement that writes a guarded table; returns the rows it handled. */
+/* Have the register's tables still the names that statements call them by? */
+static void
+check_names(AccumRegister *reg)
+{
+	for (int role = 0; role < ACCUM_ROLES; role++)
+	{
+		char	   *name;
+
+		if (!OidIsValid(reg->relations[role]))
+			continue;
+		name = get_rel_name(reg->relations[role]);
+		if (name == NULL ||
+			strcmp(reg->relation_names[role],
+				   quote_qualified_identifier(get_namespace_name(get_rel_namespace(reg->relations[role])),
+											  name)) != 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("relation %s of register \"%s\" was renamed meanwhile",
+							reg->relation_names[role], reg->name)));
+	}
+}
+
+/*
+ * Run a statement that writes a guarded table; returns the rows it handled.
+ * snapshot as for accum_query_run_at.
+ */
 uint64
-accum_derived_run(SPIPlanPtr plan, Oid relation, Datum *values, int expected)
+accum_derived_run(AccumRegister *reg, SPIPlanPtr plan, Oid relation, Datum *values,
+				  Snapshot snapshot, int expected)
 {
 	Oid			outer = target;
 	uint64		processed;
 
+	/*
+	 * The statement names the table.  Under the lock its name is what it was when
+	 * the register was loaded, or the entry has been marked.
+	 */
+	LockRelationOid(relation, RowExclusiveLock);
+	if (!reg->valid)
+		check_names(reg);
 	target = relation;
 	PG_TRY();
 	{
-		processed = accum_query_run(plan, values, NULL, expected);
+		processed = accum_query_run_at(plan, values, snapshot, expected);
 	}
 	PG_FINALLY();
 	{
@@ -321,7 +357,8 @@ upsert(AccumRegister *reg, AccumRole role, Tuplestorestate *rows, TupleDesc desc
 		*plan = accum_query_prepare(upsert_sql(reg, role), 0, NULL, false);
 	PG_TRY();
 	{
-		processed = accum_derived_run(*plan, reg->relations[role], NULL, SPI_OK_INSERT);
+		processed = accum_derived_run(reg, *plan, reg->relations[role], NULL, InvalidSnapshot,
+									  SPI_OK_INSERT);
 	}
 	PG_CATCH();
 	{

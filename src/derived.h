@@ -12,6 +12,7 @@ extern bool accum_derived_writes(Oid relation);
 extern void accum_derived_note_row(int64 dim_hash);
 
 /* For the modules of the engine that write other guarded tables. */
-extern uint64 accum_derived_run(SPIPlanPtr plan, Oid relation, Datum *values, int expected);
+extern uint64 accum_derived_run(AccumRegister *reg, SPIPlanPtr plan, Oid relation,
+								Datum *values, Snapshot snapshot, int expected);
 
 #endif							/* ACCUM_DERIVED_H */

@@ -12,14 +12,17 @@
  * the statements then add to it, and it is applied once, with net differences
  * and in one pass over the derived tables.
  *
- * Order of locks: recorders, in key order; movements; derived rows, table by
- * table in key order.  Everything here runs as the owner of the movements table.
+ * Order of locks: an unpost or repost first locks the map rows of its documents,
+ * in key order; then come movements, the map rows of new documents in key order,
+ * and derived rows, table by table in one order.  Everything here runs as the
+ * owner of the movements table.
  */
 #include "postgres.h"
 
-#include "access/table.h"
+#include "access/xact.h"
 #include "executor/tuptable.h"
-#include "utils/lsyscache.h"
+#include "miscadmin.h"
+#include "utils/fmgroids.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
@@ -30,12 +33,15 @@
 #include "engine.h"
 #include "query.h"
 #include "recorders.h"
+#include "resource.h"
 
 struct AccumChange
 {
 	AccumRegister *reg;
 	AccumDeltaSet *set;
 	AccumDocuments *documents;
+	SubTransactionId subtransaction;
+	int			trigger_depth;
 	struct AccumChange *outer;
 };
 
@@ -53,23 +59,13 @@ change_create(AccumRegister *reg)
 	return change;
 }
 
-static Oid
-register_owner(AccumRegister *reg)
-{
-	Relation	rel = table_open(reg->movements, NoLock);
-	Oid			owner = rel->rd_rel->relowner;
-
-	table_close(rel, NoLock);
-	return owner;
-}
-
 /* Bring map and derived tables up to date, and free the change. */
 static void
 change_apply(AccumChange *change)
 {
 	AccumQueryState state;
 
-	accum_query_begin(&state, register_owner(change->reg));
+	accum_query_begin(&state, accum_register_owner(change->reg));
 	accum_documents_store(change->documents);
 	accum_derived_apply(change->reg, change->set);
 	accum_query_end(&state);
@@ -78,9 +74,33 @@ change_apply(AccumChange *change)
 	pfree(change);
 }
 
+static int
+trigger_depth(void)
+{
+	return DatumGetInt32(OidFunctionCall0(F_PG_TRIGGER_DEPTH));
+}
+
 /*
- * Open a change: until it ends, statements on the register's movements add to
- * it instead of being applied one by one.
+ * The open change that a statement on the register's movements is part of, seen
+ * from the trigger that it fired; NULL when there is none.
+ *
+ * A statement of a user's own trigger is not part of it: it may be rolled back
+ * by itself, and whoever issued it sees its effect when it returns.
+ */
+static AccumChange *
+change_of_statement(AccumRegister *reg)
+{
+	if (open_change != NULL &&
+		open_change->reg->movements == reg->movements &&
+		open_change->subtransaction == GetCurrentSubTransactionId() &&
+		open_change->trigger_depth + 1 == trigger_depth())
+		return open_change;
+	return NULL;
+}
+
+/*
+ * Open a change: until it ends, the statements of this operation on the
+ * register's movements add to it instead of being applied one by one.
  *
  * The caller ends it, or abandons it when an error passes through.
  */
@@ -89,6 +109,8 @@ accum_change_begin(AccumRegister *reg)
 {
 	AccumChange *change = change_create(reg);
 
+	change->subtransaction = GetCurrentSubTransactionId();
+	change->trigger_depth = trigger_depth();
 	change->outer = open_change;
 	open_change = change;
 	return change;
@@ -122,6 +144,39 @@ columns_fetch(TupleTableSlot *slot, AccumColumn *columns, int n, Datum *values, 
 	}
 }
 
+static Datum
+value_fetch(TupleTableSlot *slot, AttrNumber attnum)
+{
+	bool		isnull;
+	Datum		value = slot_getattr(slot, attnum, &isnull);
+
+	if (isnull)
+		ereport(ERROR,
+				(errcode(ERRCODE_NOT_NULL_VIOLATION),
+				 errmsg("column \"%s\" of a movement must not be null",
+						NameStr(TupleDescAttr(slot->tts_tupleDescriptor, attnum - 1)->attname))));
+	return value;
+}
+
+/*
+ * A written row is as _movement_prepare left it, unless a trigger that fired
+ * later changed it: then its sums would go to another cell, or nowhere.
+ */
+static void
+check_written(AccumRegister *reg, const AccumMovement *movement, TimestampTz period)
+{
+	bool		right = accum_period_valid(&reg->zone, period) &&
+		movement->dim_hash == accum_cell_hash(reg, movement->dims, movement->nulls);
+
+	for (int i = 0; i < reg->nresources; i++)
+		right = right && accum_value_finite(reg->resources[i].type, movement->resources[i]);
+	if (!right)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("a movement of register \"%s\" was changed after it was checked", reg->name),
+				 errhint("Give triggers that change movements names that sort before \"zz_accum_prepare\".")));
+}
+
 static void
 change_add_rows(AccumChange *change, TupleDesc desc, Tuplestorestate *rows, int sign)
 {
@@ -139,21 +194,25 @@ change_add_rows(AccumChange *change, TupleDesc desc, Tuplestorestate *rows, int 
 	{
 		AccumMovement movement = {.sign = sign,.dims = dims,.nulls = nulls,.resources = resources};
 		MemoryContext old = MemoryContextSwitchTo(row_context);
-		bool		isnull;
+		TimestampTz period = DatumGetTimestampTz(value_fetch(slot, reg->period_attnum));
 
+		CHECK_FOR_INTERRUPTS();
 		columns_fetch(slot, reg->dims, reg->ndims, dims, nulls);
+		for (int i = 0; i < reg->nresources; i++)
+			(void) value_fetch(slot, reg->resources[i].attnum);
 		columns_fetch(slot, reg->resources, reg->nresources, resources, nulls + reg->ndims);
-		movement.day = accum_zone_day(&reg->zone,
-									  DatumGetTimestampTz(slot_getattr(slot, reg->period_attnum, &isnull)));
-		movement.dim_hash = DatumGetInt64(slot_getattr(slot, reg->hash_attnum, &isnull));
-		movement.recorded_at = DatumGetTimestampTz(slot_getattr(slot, reg->recorded_at_attnum, &isnull));
-		movement.id = *DatumGetUUIDP(slot_getattr(slot, reg->id_attnum, &isnull));
+		movement.dim_hash = DatumGetInt64(value_fetch(slot, reg->hash_attnum));
+		movement.recorded_at = DatumGetTimestampTz(value_fetch(slot, reg->recorded_at_attnum));
+		movement.id = *DatumGetUUIDP(value_fetch(slot, reg->id_attnum));
+		if (sign > 0)
+			check_written(reg, &movement, period);
+		movement.day = accum_zone_day(&reg->zone, period);
 		MemoryContextSwitchTo(old);
 
 		accum_delta_set_add(change->set, &movement);
 		if (sign > 0)
 			accum_documents_add(change->documents,
-								slot_getattr(slot, reg->recorder.attnum, &isnull),
+								value_fetch(slot, reg->recorder.attnum),
 								movement.day);
 		MemoryContextReset(row_context);
 	}
@@ -170,10 +229,8 @@ change_add_rows(AccumChange *change, TupleDesc desc, Tuplestorestate *rows, int 
 void
 accum_engine_apply(AccumRegister *reg, TupleDesc desc, Tuplestorestate *rows, int sign)
 {
-	AccumChange *change = open_change;
+	AccumChange *change = change_of_statement(reg);
 
-	while (change != NULL && change->reg->movements != reg->movements)
-		change = change->outer;
 	if (change != NULL)
 		change_add_rows(change, desc, rows, sign);
 	else

@@ -9,6 +9,7 @@
 #include "cell.h"
 #include "filter.h"
 #include "json_value.h"
+#include "operator.h"
 
 int
 accum_dimension_find(AccumRegister *reg, const char *name, size_t length)

@@ -44,7 +44,7 @@ Datum
 accum_movements_count(PG_FUNCTION_ARGS)
 {
 	AccumRegister *reg = accum_register_open(text_to_cstring(PG_GETARG_TEXT_PP(0)),
-											 AccessShareLock);
+											 AccessShareLock, NULL);
 	Oid			totals = reg->relations[ACCUM_TOTALS_YEAR];
 	AccumPlanKey key = {.purpose = PLAN_COUNT};
 	AccumQueryState state;
@@ -78,7 +78,7 @@ accum_register_movements(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("register name must not be null")));
 	PG_RETURN_OID(accum_register_open(text_to_cstring(PG_GETARG_TEXT_PP(0)),
-									  AccessShareLock)->movements);
+									  AccessShareLock, NULL)->movements);
 }
 
 /*

@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
 #include "pgtime.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
@@ -22,16 +23,13 @@
  * Read text as a value of the column, in the register's time zone.
  *
  * The input function takes the zone from session_timezone, so that is what it
- * is given while it runs.
+ * is given while it runs: ranges and arrays of instants pass it on.
  */
 Datum
 accum_column_from_text(AccumRegister *reg, AccumColumn *column, char *text)
 {
 	pg_tz	   *saved = session_timezone;
 	Datum		result;
-
-	if (getBaseType(column->type) != TIMESTAMPTZOID)
-		return InputFunctionCall(&column->input, text, column->input_param, column->typmod);
 
 	PG_TRY();
 	{
@@ -41,6 +39,29 @@ accum_column_from_text(AccumRegister *reg, AccumColumn *column, char *text)
 	PG_FINALLY();
 	{
 		session_timezone = saved;
+	}
+	PG_END_TRY();
+	return result;
+}
+
+/* A value as text that reads back as the same value under any setting. */
+char *
+accum_column_to_text(AccumColumn *column, Datum value)
+{
+	int			saved_dates = DateStyle;
+	int			saved_intervals = IntervalStyle;
+	char	   *result;
+
+	PG_TRY();
+	{
+		DateStyle = USE_ISO_DATES;
+		IntervalStyle = INTSTYLE_POSTGRES;
+		result = OutputFunctionCall(&column->output, value);
+	}
+	PG_FINALLY();
+	{
+		DateStyle = saved_dates;
+		IntervalStyle = saved_intervals;
 	}
 	PG_END_TRY();
 	return result;

@@ -9,6 +9,7 @@
 #include "utils/jsonb.h"
 
 extern Datum accum_column_from_text(AccumRegister *reg, AccumColumn *column, char *text);
+extern char *accum_column_to_text(AccumColumn *column, Datum value);
 extern Datum accum_column_from_json(AccumRegister *reg, AccumColumn *column,
 									const JsonbValue *json, bool *isnull);
 extern char *accum_json_text(const JsonbValue *json);

@@ -10,6 +10,7 @@
 
 #include "access/htup_details.h"
 #include "catalog/partition.h"
+#include "catalog/pg_trigger.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -70,6 +71,27 @@ leaf_parent_register(AccumLeaf *leaf, Relation relation)
 	return reg;
 }
 
+/*
+ * Does a partition refuse DML that is not sent through movements?  Rows so
+ * written would not be counted.
+ */
+static bool
+has_guard(Relation relation)
+{
+	TriggerDesc *triggers = relation->trigdesc;
+
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+	{
+		Trigger    *trigger = &triggers->triggers[i];
+
+		if (strcmp(trigger->tgname, "accum_guard") == 0 &&
+			TRIGGER_FOR_BEFORE(trigger->tgtype) && !TRIGGER_FOR_ROW(trigger->tgtype) &&
+			TRIGGER_FOR_INSERT(trigger->tgtype) && TRIGGER_FOR_DELETE(trigger->tgtype))
+			return true;
+	}
+	return false;
+}
+
 static void
 leaf_load(AccumLeaf *leaf, Relation relation)
 {
@@ -85,6 +107,12 @@ leaf_load(AccumLeaf *leaf, Relation relation)
 	leaf->movements = relation->rd_rel->relispartition ? get_partition_parent(oid, false)
 		: InvalidOid;
 	reg = leaf_parent_register(leaf, relation);
+	if (!has_guard(relation))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("partition \"%s\" has no guard against direct changes",
+						RelationGetRelationName(relation)),
+				 errhint("Create on it the trigger \"accum_guard\" that other partitions of the register have.")));
 
 	old = MemoryContextSwitchTo(leaf->context);
 	leaf->recorder = leaf_attnum(oid, "recorder");

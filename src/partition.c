@@ -4,13 +4,14 @@
  *
  * A missing partition is a matter of speed, not of truth: rows without one go
  * to the default partition and count in full.  Making one beside a default
- * partition takes ACCESS EXCLUSIVE on the default partition, so a post makes
- * them only when that lock, and SHARE UPDATE EXCLUSIVE on movements, can be had
- * at once.  It never waits for them, and so cannot be in a deadlock over them.
+ * partition takes ACCESS EXCLUSIVE on the default partition until the
+ * transaction ends, so a post makes them only when that lock, and SHARE UPDATE
+ * EXCLUSIVE on movements, can be had at once.
  *
  * Whoever finds another session in the middle of making partitions waits for it
  * to end before inserting: PostgreSQL would otherwise route rows by what it knew
- * before, into a default partition that no longer takes them.
+ * before, into a default partition that no longer takes them.  The wait can be
+ * part of a deadlock only for a transaction that has posted before.
  */
 #include "postgres.h"
 
@@ -75,7 +76,9 @@ day_start_literal(AccumRegister *reg, AccumDay day)
 
 	if (timestamp2tm(instant, NULL, &tm, &fsec, NULL, NULL) != 0)
 		elog(ERROR, "timestamp out of range");
-	EncodeDateTime(&tm, fsec, true, 0, "UTC", USE_ISO_DATES, buffer);
+	/* Without this the literal would lack its offset, and mean local time. */
+	tm.tm_isdst = 0;
+	EncodeDateTime(&tm, fsec, true, 0, NULL, USE_ISO_DATES, buffer);
 	return pstrdup(buffer);
 }
 
@@ -91,6 +94,9 @@ accum_partition_create(AccumRegister *reg, AccumDay unit_start)
 	StringInfoData sql;
 	AccumDay	next = accum_unit_next(unit_start, reg->partition_by);
 
+	/* The owner's partition is not for the caller's settings to shape. */
+	accum_query_set("default_tablespace", "");
+	accum_query_set("default_table_access_method", "heap");
 	initStringInfo(&sql);
 	accum_ddl_partition(&sql, reg->name,
 						accum_partition_name(reg->name, reg->partition_by, unit_start),

@@ -23,6 +23,7 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
@@ -47,41 +48,15 @@ PG_FUNCTION_INFO_V1(accum_register_unpost_many);
 PG_FUNCTION_INFO_V1(accum_register_repost);
 
 static AccumRegister *
-open_argument(FunctionCallInfo fcinfo, AclMode needed)
+open_argument(FunctionCallInfo fcinfo, AclMode privileges)
 {
-	AccumRegister *reg;
+	AccumAccess access = {.privileges = privileges};
 
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("p_register must not be null")));
-	reg = accum_register_open(text_to_cstring(PG_GETARG_TEXT_PP(0)), RowExclusiveLock);
-
-	/*
-	 * The statements check privileges themselves.  This comes before what the
-	 * engine does on the caller's behalf: partitions, locks on documents.
-	 */
-	for (AclMode mode = 1; mode <= needed; mode <<= 1)
-	{
-		AclResult	result;
-
-		if (!(needed & mode))
-			continue;
-		result = pg_class_aclcheck(reg->movements, GetUserId(), mode);
-		if (result != ACLCHECK_OK)
-			aclcheck_error(result, OBJECT_TABLE, get_rel_name(reg->movements));
-	}
-	return reg;
-}
-
-static Oid
-movements_owner(AccumRegister *reg)
-{
-	Relation	rel = table_open(reg->movements, NoLock);
-	Oid			owner = rel->rd_rel->relowner;
-
-	table_close(rel, NoLock);
-	return owner;
+	return accum_register_open(text_to_cstring(PG_GETARG_TEXT_PP(0)), RowExclusiveLock, &access);
 }
 
 /* Insert a batch's rows as the caller; returns their number. */
@@ -106,7 +81,7 @@ insert_rows(AccumRegister *reg, TupleDesc desc, Tuplestorestate *rows)
 											 columns.data, columns.data),
 									0, NULL, false);
 	}
-	n = accum_query_run(*plan, NULL, NULL, SPI_OK_INSERT);
+	n = accum_query_run(*plan, NULL, SPI_OK_INSERT);
 	accum_query_forget_rows(ROWS_NAME);
 	accum_query_end(&state);
 	return (int) n;
@@ -146,16 +121,16 @@ unit_bounds(AccumRegister *reg, AccumDay unit, Datum *from, Datum *to)
 
 /* Lock documents as the register's owner; see accum_recorders_lock. */
 static List *
-lock_documents(AccumRegister *reg, ArrayType *recorders, const Datum *claim)
+lock_documents(AccumRegister *reg, ArrayType *recorders, const Datum *claim, Snapshot *snapshot)
 {
 	AccumQueryState state;
 	MemoryContext context = CurrentMemoryContext;
 	List	   *units;
 
-	accum_query_begin(&state, movements_owner(reg));
+	accum_query_begin(&state, accum_register_owner(reg));
 	if (claim != NULL)
 		accum_recorder_claim(reg, *claim);
-	units = accum_recorders_lock(reg, recorders, context);
+	units = accum_recorders_lock(reg, recorders, context, snapshot);
 	accum_query_end(&state);
 	return units;
 }
@@ -165,12 +140,13 @@ unpost_documents(AccumRegister *reg, ArrayType *recorders)
 {
 	AccumPlanKey key = {.purpose = PLAN_DELETE};
 	Oid			types[] = {get_array_type(reg->recorder.type), TIMESTAMPTZOID, TIMESTAMPTZOID};
-	List	   *units = lock_documents(reg, recorders, NULL);
+	Snapshot	snapshot = InvalidSnapshot;
+	List	   *units = lock_documents(reg, recorders, NULL, &snapshot);
 	AccumChange *change;
 	ListCell   *lc;
 	int			n = 0;
 
-	if (units == NIL)
+	if (snapshot == InvalidSnapshot)
 		return 0;
 	change = accum_change_begin(reg);
 	PG_TRY();
@@ -190,7 +166,7 @@ unpost_documents(AccumRegister *reg, ArrayType *recorders)
 			Datum		values[3] = {PointerGetDatum(recorders)};
 
 			unit_bounds(reg, lfirst_int(lc), &values[1], &values[2]);
-			n += accum_query_run(*plan, values, NULL, SPI_OK_DELETE);
+			n += accum_query_run_at(*plan, values, snapshot, SPI_OK_DELETE);
 		}
 		accum_query_end(&state);
 	}
@@ -201,6 +177,7 @@ unpost_documents(AccumRegister *reg, ArrayType *recorders)
 	}
 	PG_END_TRY();
 	accum_change_end(change);
+	UnregisterSnapshot(snapshot);
 	return n;
 }
 
@@ -291,7 +268,7 @@ repost_values(AccumRegister *reg, Datum recorder, AccumDay unit, Datum *values)
  */
 static bool
 compare_unit(AccumRegister *reg, AccumDifference *difference, Datum recorder,
-			 AccumDay unit, Datum *kept, int *nkept)
+			 AccumDay unit, Snapshot snapshot, Datum *kept, int *nkept)
 {
 	AccumPlanKey key = {.purpose = PLAN_SELECT};
 	SPIPlanPtr *plan = accum_register_plan(reg, &key);
@@ -314,7 +291,7 @@ compare_unit(AccumRegister *reg, AccumDifference *difference, Datum recorder,
 									lengthof(types), types, true);
 	}
 	repost_values(reg, recorder, unit, values);
-	n = accum_query_run(*plan, values, NULL, SPI_OK_SELECT);
+	n = accum_query_run_at(*plan, values, snapshot, SPI_OK_SELECT);
 	for (uint64 i = 0; i < n; i++)
 	{
 		TupleDesc	desc = SPI_tuptable->tupdesc;
@@ -331,7 +308,8 @@ compare_unit(AccumRegister *reg, AccumDifference *difference, Datum recorder,
 
 /* Remove the document's rows in one unit but for those to keep. */
 static void
-delete_others(AccumRegister *reg, Datum recorder, AccumDay unit, Datum *kept, int nkept)
+delete_others(AccumRegister *reg, Datum recorder, AccumDay unit, Snapshot snapshot,
+			  Datum *kept, int nkept)
 {
 	AccumPlanKey key = {.purpose = PLAN_DELETE_OTHERS};
 	SPIPlanPtr *plan = accum_register_plan(reg, &key);
@@ -348,12 +326,13 @@ delete_others(AccumRegister *reg, Datum recorder, AccumDay unit, Datum *kept, in
 									lengthof(types), types, true);
 	repost_values(reg, recorder, unit, values);
 	values[3] = PointerGetDatum(construct_array(kept, nkept, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
-	(void) accum_query_run(*plan, values, NULL, SPI_OK_DELETE);
+	(void) accum_query_run_at(*plan, values, snapshot, SPI_OK_DELETE);
 }
 
 /* Make the stored document what the batch says; the change is open. */
 static void
-repost_document(AccumRegister *reg, Datum recorder, List *units, AccumBatch *batch)
+repost_document(AccumRegister *reg, Datum recorder, List *units, Snapshot snapshot,
+				AccumBatch *batch)
 {
 	AccumDifference *difference = accum_difference_create(reg, batch);
 	Datum	   *kept = palloc_extended(sizeof(Datum) * Max(batch->nrows, 1), MCXT_ALLOC_HUGE);
@@ -366,11 +345,11 @@ repost_document(AccumRegister *reg, Datum recorder, List *units, AccumBatch *bat
 	accum_query_begin(&state, InvalidOid);
 	foreach(lc, units)
 	{
-		if (compare_unit(reg, difference, recorder, lfirst_int(lc), kept, &nkept))
+		if (compare_unit(reg, difference, recorder, lfirst_int(lc), snapshot, kept, &nkept))
 			to_clean = lappend_int(to_clean, lfirst_int(lc));
 	}
 	foreach(lc, to_clean)
-		delete_others(reg, recorder, lfirst_int(lc), kept, nkept);
+		delete_others(reg, recorder, lfirst_int(lc), snapshot, kept, nkept);
 	accum_query_end(&state);
 
 	if (accum_difference_missing(difference, missing) > 0)
@@ -392,6 +371,7 @@ accum_register_repost(PG_FUNCTION_ARGS)
 	Datum		recorder;
 	AccumBatch *batch;
 	List	   *units;
+	Snapshot	snapshot = InvalidSnapshot;
 	AccumChange *change;
 
 	if (PG_ARGISNULL(1))
@@ -399,13 +379,13 @@ accum_register_repost(PG_FUNCTION_ARGS)
 	name = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	recorder = recorder_from_text(reg, name);
 	batch = accum_batch_decode(reg, PG_ARGISNULL(2) ? NULL : PG_GETARG_JSONB_P(2), name);
-	units = lock_documents(reg, recorder_array(reg, &recorder, 1), &recorder);
+	units = lock_documents(reg, recorder_array(reg, &recorder, 1), &recorder, &snapshot);
 	accum_partitions_ensure(reg, batch->units, batch->nunits);
 
 	change = accum_change_begin(reg);
 	PG_TRY();
 	{
-		repost_document(reg, recorder, units, batch);
+		repost_document(reg, recorder, units, snapshot, batch);
 	}
 	PG_CATCH();
 	{
@@ -414,6 +394,7 @@ accum_register_repost(PG_FUNCTION_ARGS)
 	}
 	PG_END_TRY();
 	accum_change_end(change);
+	UnregisterSnapshot(snapshot);
 	tuplestore_end(batch->rows);
 	PG_RETURN_INT32(batch->nrows);
 }

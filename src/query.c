@@ -66,8 +66,14 @@ accum_query_begin(AccumQueryState *state, Oid role)
 	SetUserIdAndSecContext(role, state->security_context |
 						   SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
 	state->guc_level = NewGUCNestLevel();
-	(void) set_config_option("search_path", "pg_catalog, pg_temp",
-							 PGC_USERSET, PGC_S_SESSION,
+	accum_query_set("search_path", "pg_catalog, pg_temp");
+}
+
+/* Change a setting until accum_query_end; only for queries run as a role. */
+void
+accum_query_set(const char *setting, const char *value)
+{
+	(void) set_config_option(setting, value, PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_SAVE, true, 0, false);
 }
 
@@ -132,12 +138,23 @@ accum_query_prepare(const char *sql, int nargs, Oid *types, bool custom)
 
 /* Run a prepared statement; returns the number of rows it handled. */
 uint64
-accum_query_run(SPIPlanPtr plan, Datum *values, const char *nulls, int expected)
+accum_query_run(SPIPlanPtr plan, Datum *values, int expected)
 {
-	int			result = SPI_execute_plan(plan, values, nulls, false, 0);
+	return accum_query_run_at(plan, values, InvalidSnapshot, expected);
+}
+
+/*
+ * The same with a snapshot of the caller's, so that several statements see the
+ * same state of others' work.  InvalidSnapshot takes a new one.
+ */
+uint64
+accum_query_run_at(SPIPlanPtr plan, Datum *values, Snapshot snapshot, int expected)
+{
+	int			result = SPI_execute_snapshot(plan, values, NULL, snapshot, InvalidSnapshot,
+											  false, true, 0);
 
 	if (result != expected)
-		elog(ERROR, "SPI_execute_plan returned %s", SPI_result_code_string(result));
+		elog(ERROR, "SPI_execute_snapshot returned %s", SPI_result_code_string(result));
 	return SPI_processed;
 }
 
@@ -180,10 +197,24 @@ accum_query_command(const char *sql, int expected)
 void
 accum_rows_open(AccumRows *rows, AccumQuery *query)
 {
-	accum_query_begin(&rows->state, InvalidOid);
+	accum_rows_begin(rows);
 	rows->portal = SPI_cursor_open_with_args(NULL, query->sql.data, query->nparams,
 											 query->types, query->values, NULL, true, 0);
+}
+
+/* In two steps, for a plan that is made when the connection is open. */
+void
+accum_rows_begin(AccumRows *rows)
+{
+	accum_query_begin(&rows->state, InvalidOid);
 	rows->position = 0;
+	SPI_tuptable = NULL;
+}
+
+void
+accum_rows_open_plan(AccumRows *rows, SPIPlanPtr plan, Datum *values)
+{
+	rows->portal = SPI_cursor_open(NULL, plan, values, NULL, true);
 	SPI_tuptable = NULL;
 }
 

@@ -38,13 +38,17 @@ typedef struct AccumRows
 extern void accum_query_init(AccumQuery *query);
 extern int	accum_query_param(AccumQuery *query, Oid type, Datum value);
 extern void accum_query_begin(AccumQueryState *state, Oid role);
+extern void accum_query_set(const char *setting, const char *value);
 extern void accum_query_end(const AccumQueryState *state);
 extern void accum_query_rows(const char *name, TupleDesc desc, Tuplestorestate *rows);
 extern void accum_query_forget_rows(const char *name);
 extern SPIPlanPtr accum_query_prepare(const char *sql, int nargs, Oid *types, bool custom);
-extern uint64 accum_query_run(SPIPlanPtr plan, Datum *values, const char *nulls,
-							  int expected);
+extern uint64 accum_query_run(SPIPlanPtr plan, Datum *values, int expected);
+extern uint64 accum_query_run_at(SPIPlanPtr plan, Datum *values, Snapshot snapshot,
+								 int expected);
 extern void accum_rows_open(AccumRows *rows, AccumQuery *query);
+extern void accum_rows_begin(AccumRows *rows);
+extern void accum_rows_open_plan(AccumRows *rows, SPIPlanPtr plan, Datum *values);
 extern HeapTuple accum_rows_next(AccumRows *rows);
 extern void accum_rows_close(AccumRows *rows);
 extern Datum accum_query_value(SPIPlanPtr plan, Datum *values, bool *isnull);

@@ -31,7 +31,7 @@
 PG_FUNCTION_INFO_V1(accum_balance);
 PG_FUNCTION_INFO_V1(accum_turnover);
 PG_FUNCTION_INFO_V1(accum_filter_valid);
-PG_FUNCTION_INFO_V1(accum_filter_value);
+PG_FUNCTION_INFO_V1(accum_filter_text);
 PG_FUNCTION_INFO_V1(accum_bound_after);
 PG_FUNCTION_INFO_V1(accum_bound_after_date);
 PG_FUNCTION_INFO_V1(accum_day_start);
@@ -39,20 +39,38 @@ PG_FUNCTION_INFO_V1(accum_history_day);
 PG_FUNCTION_INFO_V1(accum_unit_start_date);
 PG_FUNCTION_INFO_V1(accum_unit_start_instant);
 
-/* The register whose functions call us; its movements table was named in them. */
+/*
+ * The register that argument 0, a movements table, belongs to; its functions
+ * name it there.  The table is locked once it is known to be one.
+ */
 AccumRegister *
-accum_register_argument(Oid movements)
+accum_register_argument(FunctionCallInfo fcinfo)
 {
-	AccumRegister *reg;
+	Oid			movements = PG_ARGISNULL(0) ? InvalidOid : PG_GETARG_OID(0);
+	AccumRegister *reg = accum_register_of_movements(movements);
 
-	LockRelationOid(movements, AccessShareLock);
-	reg = accum_register_of_movements(movements);
+	if (reg != NULL)
+	{
+		LockRelationOid(movements, AccessShareLock);
+		reg = accum_register_of_movements(movements);
+	}
 	if (reg == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("relation with OID %u is not the movements table of a register",
 						movements)));
 	return reg;
+}
+
+/* A text argument that must be there. */
+static char *
+text_argument(FunctionCallInfo fcinfo, int n)
+{
+	if (PG_ARGISNULL(n))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("argument %d must not be null", n + 1)));
+	return text_to_cstring(PG_GETARG_TEXT_PP(n));
 }
 
 /*
@@ -109,8 +127,11 @@ current_balance_query(AccumQuery *query, AccumRegister *reg, const AccumFilter *
 	accum_filter_append(query, reg, filter);
 }
 
-/* The turnover of a range, in groups that have movements in it. */
-static void
+/*
+ * The turnover of a range, in groups that have movements in it.  Returns whether
+ * movements are read, so that the values choose partitions.
+ */
+static bool
 turnover_query(AccumQuery *query, AccumRegister *reg, const AccumFilter *filter,
 			   const AccumGrouping *grouping, TimestampTz from, TimestampTz to)
 {
@@ -131,6 +152,20 @@ turnover_query(AccumQuery *query, AccumRegister *reg, const AccumFilter *filter,
 							   " ORDER BY ");
 		accum_grouping_append(&query->sql, reg, grouping, "t.");
 	}
+	return cut.nfragments > 0;
+}
+
+/* The plan kept for a query's text, prepared now if there is none yet. */
+static SPIPlanPtr
+query_plan(AccumQuery *query, AccumRegister *reg, bool custom)
+{
+	SPIPlanPtr *kept = accum_register_text_plan(reg, query->sql.data);
+
+	if (kept == NULL)
+		return accum_query_prepare(query->sql.data, query->nparams, query->types, custom);
+	if (*kept == NULL)
+		*kept = accum_query_prepare(query->sql.data, query->nparams, query->types, custom);
+	return *kept;
 }
 
 /*
@@ -141,20 +176,12 @@ static Datum
 query_result(AccumQuery *query, AccumRegister *reg, bool custom)
 {
 	AccumQueryState state;
-	SPIPlanPtr *kept = accum_register_text_plan(reg, query->sql.data);
-	SPIPlanPtr	plan = kept == NULL ? NULL : *kept;
 	Datum		result;
 	bool		isnull;
 
 	accum_query_begin(&state, InvalidOid);
-	if (plan == NULL)
-		plan = accum_query_prepare(query->sql.data, query->nparams, query->types, custom);
-	if (kept != NULL)
-		*kept = plan;
-	result = accum_query_value(plan, query->values, &isnull);
+	result = accum_query_value(query_plan(query, reg, custom), query->values, &isnull);
 	accum_query_end(&state);
-	if (kept == NULL)
-		SPI_freeplan(plan);
 	return result;
 }
 
@@ -215,11 +242,12 @@ jsonb_argument(FunctionCallInfo fcinfo, int n)
 Datum
 accum_balance(PG_FUNCTION_ARGS)
 {
-	AccumRegister *reg = accum_register_argument(PG_GETARG_OID(0));
+	AccumRegister *reg = accum_register_argument(fcinfo);
 	AccumFilter filter = accum_filter_parse(reg, jsonb_argument(fcinfo, 1));
 	TimestampTz before = PG_ARGISNULL(2) ? 0 : PG_GETARG_TIMESTAMPTZ(2);
 	AccumGrouping no_groups = {0};
 	AccumQuery	query;
+	bool		custom = false;
 
 	if (accum_filter_is_cell(reg, &filter))
 	{
@@ -232,8 +260,8 @@ accum_balance(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(2))
 		current_balance_query(&query, reg, &filter);
 	else
-		turnover_query(&query, reg, &filter, &no_groups, DT_NOBEGIN, before);
-	PG_RETURN_DATUM(query_result(&query, reg, !PG_ARGISNULL(2)));
+		custom = turnover_query(&query, reg, &filter, &no_groups, DT_NOBEGIN, before);
+	PG_RETURN_DATUM(query_result(&query, reg, custom));
 }
 
 /*
@@ -245,20 +273,22 @@ accum_balance(PG_FUNCTION_ARGS)
 Datum
 accum_turnover(PG_FUNCTION_ARGS)
 {
-	AccumRegister *reg = accum_register_argument(PG_GETARG_OID(0));
+	AccumRegister *reg = accum_register_argument(fcinfo);
 	TimestampTz from = PG_ARGISNULL(1) ? DT_NOBEGIN : PG_GETARG_TIMESTAMPTZ(1);
 	TimestampTz before = PG_ARGISNULL(2) ? DT_NOEND : PG_GETARG_TIMESTAMPTZ(2);
 	AccumFilter filter = accum_filter_parse(reg, jsonb_argument(fcinfo, 3));
 	AccumGrouping grouping = accum_grouping_parse(reg, jsonb_argument(fcinfo, 4));
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	AccumQuery	query;
+	bool		custom;
 	AccumRows	rows;
 	HeapTuple	row;
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	accum_query_init(&query);
-	turnover_query(&query, reg, &filter, &grouping, from, before);
-	accum_rows_open(&rows, &query);
+	custom = turnover_query(&query, reg, &filter, &grouping, from, before);
+	accum_rows_begin(&rows);
+	accum_rows_open_plan(&rows, query_plan(&query, reg, custom), query.values);
 	while ((row = accum_rows_next(&rows)) != NULL)
 		tuplestore_puttuple(result->setResult, row);
 	accum_rows_close(&rows);
@@ -273,7 +303,7 @@ accum_turnover(PG_FUNCTION_ARGS)
 Datum
 accum_filter_valid(PG_FUNCTION_ARGS)
 {
-	AccumRegister *reg = accum_register_argument(PG_GETARG_OID(0));
+	AccumRegister *reg = accum_register_argument(fcinfo);
 
 	if (!PG_ARGISNULL(1))
 		(void) accum_filter_parse(reg, PG_GETARG_JSONB_P(1));
@@ -281,29 +311,25 @@ accum_filter_valid(PG_FUNCTION_ARGS)
 }
 
 /*
- * accum._filter_value(regclass, dimensions jsonb, dimension text, anyelement)
- * returns anyelement
+ * accum._filter_text(regclass, dimensions jsonb, dimension text) returns text
  *
- * The value that a filter has for a dimension, as the dimension's type; NULL
- * when it has none.
+ * The value that a filter has for a dimension, as text of the dimension's type
+ * that means the same under any setting; NULL when it has none.
  */
 Datum
-accum_filter_value(PG_FUNCTION_ARGS)
+accum_filter_text(PG_FUNCTION_ARGS)
 {
-	AccumRegister *reg = accum_register_argument(PG_GETARG_OID(0));
-	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(2));
+	AccumRegister *reg = accum_register_argument(fcinfo);
+	char	   *name = text_argument(fcinfo, 2);
 	int			i = accum_dimension_find(reg, name, strlen(name));
 	AccumFilter filter;
 
 	if (i < 0)
 		accum_unknown_dimension(reg, name);
-	if (PG_ARGISNULL(1) ||
-		getBaseType(get_fn_expr_rettype(fcinfo->flinfo)) != getBaseType(reg->dims[i].type))
-		PG_RETURN_NULL();
-	filter = accum_filter_parse(reg, PG_GETARG_JSONB_P(1));
+	filter = accum_filter_parse(reg, jsonb_argument(fcinfo, 1));
 	if (!filter.given[i] || filter.nulls[i])
 		PG_RETURN_NULL();
-	PG_RETURN_DATUM(filter.values[i]);
+	PG_RETURN_TEXT_P(cstring_to_text(accum_column_to_text(&reg->dims[i], filter.values[i])));
 }
 
 /*
@@ -314,7 +340,7 @@ accum_filter_value(PG_FUNCTION_ARGS)
 Datum
 accum_bound_after(PG_FUNCTION_ARGS)
 {
-	AccumRegister *reg = accum_register_argument(PG_GETARG_OID(0));
+	AccumRegister *reg = accum_register_argument(fcinfo);
 
 	PG_RETURN_TIMESTAMPTZ(accum_zone_bound_after(&reg->zone, PG_GETARG_TIMESTAMPTZ(1)));
 }
@@ -338,7 +364,7 @@ day_start(AccumRegister *reg, int64 day)
 Datum
 accum_bound_after_date(PG_FUNCTION_ARGS)
 {
-	AccumRegister *reg = accum_register_argument(PG_GETARG_OID(0));
+	AccumRegister *reg = accum_register_argument(fcinfo);
 
 	PG_RETURN_TIMESTAMPTZ(day_start(reg, (int64) PG_GETARG_DATEADT(1) + 1));
 }
@@ -351,7 +377,7 @@ accum_bound_after_date(PG_FUNCTION_ARGS)
 Datum
 accum_day_start(PG_FUNCTION_ARGS)
 {
-	AccumRegister *reg = accum_register_argument(PG_GETARG_OID(0));
+	AccumRegister *reg = accum_register_argument(fcinfo);
 
 	PG_RETURN_TIMESTAMPTZ(day_start(reg, PG_GETARG_DATEADT(1)));
 }
@@ -380,8 +406,8 @@ accum_unit_argument(const char *name)
 Datum
 accum_history_day(PG_FUNCTION_ARGS)
 {
-	AccumRegister *reg = accum_register_argument(PG_GETARG_OID(0));
-	AccumUnit	unit = accum_unit_argument(text_to_cstring(PG_GETARG_TEXT_PP(2)));
+	AccumRegister *reg = accum_register_argument(fcinfo);
+	AccumUnit	unit = accum_unit_argument(text_argument(fcinfo, 2));
 	TimestampTz before = PG_ARGISNULL(1) ? DT_NOEND
 		: accum_zone_bound_after(&reg->zone, PG_GETARG_TIMESTAMPTZ(1));
 
@@ -401,8 +427,8 @@ accum_history_day(PG_FUNCTION_ARGS)
 Datum
 accum_unit_start_date(PG_FUNCTION_ARGS)
 {
-	AccumRegister *reg = accum_register_argument(PG_GETARG_OID(0));
-	AccumUnit	unit = accum_unit_argument(text_to_cstring(PG_GETARG_TEXT_PP(2)));
+	AccumRegister *reg = accum_register_argument(fcinfo);
+	AccumUnit	unit = accum_unit_argument(text_argument(fcinfo, 2));
 
 	PG_RETURN_DATEADT(accum_unit_start(PG_GETARG_DATEADT(1), unit, reg->zone.year_start));
 }
@@ -415,8 +441,8 @@ accum_unit_start_date(PG_FUNCTION_ARGS)
 Datum
 accum_unit_start_instant(PG_FUNCTION_ARGS)
 {
-	AccumRegister *reg = accum_register_argument(PG_GETARG_OID(0));
-	AccumUnit	unit = accum_unit_argument(text_to_cstring(PG_GETARG_TEXT_PP(2)));
+	AccumRegister *reg = accum_register_argument(fcinfo);
+	AccumUnit	unit = accum_unit_argument(text_argument(fcinfo, 2));
 
 	PG_RETURN_DATEADT(accum_unit_start(accum_zone_day(&reg->zone, PG_GETARG_TIMESTAMPTZ(1)),
 									   unit, reg->zone.year_start));

@@ -7,7 +7,7 @@
 
 #include "registry.h"
 
-extern AccumRegister *accum_register_argument(Oid movements);
+extern AccumRegister *accum_register_argument(FunctionCallInfo fcinfo);
 extern AccumUnit accum_unit_argument(const char *name);
 
 #endif							/* ACCUM_READ_H */

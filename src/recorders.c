@@ -27,6 +27,7 @@
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 
 #include "derived.h"
 #include "query.h"
@@ -133,7 +134,8 @@ accum_documents_store(AccumDocuments *documents)
 											 " ORDER BY recorder, unit_start ON CONFLICT DO NOTHING",
 											 reg->relation_names[ACCUM_RECORDERS]),
 									0, NULL, false);
-	(void) accum_derived_run(*plan, reg->relations[ACCUM_RECORDERS], NULL, SPI_OK_INSERT);
+	(void) accum_derived_run(reg, *plan, reg->relations[ACCUM_RECORDERS], NULL, InvalidSnapshot,
+							 SPI_OK_INSERT);
 	accum_query_forget_rows(ROWS_NAME);
 }
 
@@ -164,7 +166,8 @@ accum_recorder_claim(AccumRegister *reg, Datum recorder)
 											 "VALUES ($1, '-infinity') ON CONFLICT DO NOTHING",
 											 reg->relation_names[ACCUM_RECORDERS]),
 									1, &reg->recorder.type, false);
-	(void) accum_derived_run(*plan, reg->relations[ACCUM_RECORDERS], &recorder, SPI_OK_INSERT);
+	(void) accum_derived_run(reg, *plan, reg->relations[ACCUM_RECORDERS], &recorder, InvalidSnapshot,
+							 SPI_OK_INSERT);
 }
 
 /*
@@ -175,11 +178,14 @@ accum_recorder_claim(AccumRegister *reg, Datum recorder)
  * without repetition.
  *
  * The first statement locks in key order; the second one, whose snapshot is
- * younger than the locks, sees what the last holder of the locks left.
+ * younger than the locks, sees what the last holder of the locks left.  That
+ * snapshot goes to *snapshot, registered, for the statements that visit the
+ * units: all see the same state, and a post that commits between two of them is
+ * seen by none.  Where nothing is returned there is no snapshot.
  */
 List *
 accum_recorders_lock(AccumRegister *reg, ArrayType *recorders,
-					 MemoryContext result_context)
+					 MemoryContext result_context, Snapshot *snapshot)
 {
 	AccumPlanKey lock_key = {.purpose = PLAN_LOCK};
 	AccumPlanKey bump_key = {.purpose = PLAN_BUMP};
@@ -195,7 +201,8 @@ accum_recorders_lock(AccumRegister *reg, ArrayType *recorders,
 		*plan = accum_query_prepare(psprintf("SELECT FROM %s WHERE recorder = ANY ($1) "
 											 "ORDER BY recorder, unit_start FOR NO KEY UPDATE", map),
 									1, &array_type, false);
-	if (accum_derived_run(*plan, reg->relations[ACCUM_RECORDERS], &value, SPI_OK_SELECT) == 0)
+	if (accum_derived_run(reg, *plan, reg->relations[ACCUM_RECORDERS], &value, InvalidSnapshot,
+						  SPI_OK_SELECT) == 0)
 		return NIL;
 
 	plan = accum_register_plan(reg, &bump_key);
@@ -205,7 +212,9 @@ accum_recorders_lock(AccumRegister *reg, ArrayType *recorders,
 											 "SELECT DISTINCT unit_start FROM bumped "
 											 "WHERE unit_start > '-infinity' ORDER BY 1", map),
 									1, &array_type, false);
-	n = accum_derived_run(*plan, reg->relations[ACCUM_RECORDERS], &value, SPI_OK_SELECT);
+	*snapshot = RegisterSnapshot(GetTransactionSnapshot());
+	n = accum_derived_run(reg, *plan, reg->relations[ACCUM_RECORDERS], &value, *snapshot,
+						  SPI_OK_SELECT);
 	for (uint64 i = 0; i < n; i++)
 	{
 		bool		isnull;

@@ -18,6 +18,6 @@ extern void accum_documents_free(AccumDocuments *documents);
 
 extern void accum_recorder_claim(AccumRegister *reg, Datum recorder);
 extern List *accum_recorders_lock(AccumRegister *reg, ArrayType *recorders,
-								  MemoryContext result_context);
+								  MemoryContext result_context, Snapshot *snapshot);
 
 #endif							/* ACCUM_RECORDERS_H */

@@ -8,9 +8,9 @@
  * from the movements table itself.
  *
  * Entries are cached for the session under the OID of movements.  A relcache
- * invalidation of movements, which every DDL on a register causes, marks an
- * entry; it is replaced at the next look-up, and freed only when the
- * transaction ends, so that nobody loses an entry in the middle of its work.
+ * invalidation of any of the register's relations marks an entry; it is replaced
+ * at the next look-up, and freed only when the transaction ends, so that nobody
+ * loses an entry in the middle of its work.
  */
 #include "postgres.h"
 
@@ -32,6 +32,7 @@
 #include "utils/memutils.h"
 #include "utils/typcache.h"
 
+#include "compat.h"
 #include "registry.h"
 
 /* More cached plans than this in one entry make us drop the entry. */
@@ -78,29 +79,32 @@ static AccumRegister *retired = NULL;
 #define RELATIONS_ROLE 3
 #define SEEDS_SEED 2
 
+static bool
+register_uses(const AccumRegister *reg, Oid relation)
+{
+	for (int role = 0; role < ACCUM_ROLES; role++)
+	{
+		if (reg->relations[role] == relation)
+			return true;
+	}
+	return false;
+}
+
+/* Mark what may have changed: a change to one relation, or with InvalidOid all. */
 static void
 registry_relcache_callback(Datum arg, Oid relation)
 {
+	HASH_SEQ_STATUS status;
 	RelationEntry *entry;
 
 	if (registers_by_relation == NULL)
 		return;
-	if (OidIsValid(relation))
+	hash_seq_init(&status, registers_by_relation);
+	while ((entry = hash_seq_search(&status)) != NULL)
 	{
-		entry = hash_search(registers_by_relation, &relation, HASH_FIND, NULL);
-		if (entry != NULL && entry->reg != NULL)
+		if (entry->reg != NULL &&
+			(!OidIsValid(relation) || register_uses(entry->reg, relation)))
 			entry->reg->valid = false;
-	}
-	else
-	{
-		HASH_SEQ_STATUS status;
-
-		hash_seq_init(&status, registers_by_relation);
-		while ((entry = hash_seq_search(&status)) != NULL)
-		{
-			if (entry->reg != NULL)
-				entry->reg->valid = false;
-		}
 	}
 }
 
@@ -121,12 +125,25 @@ register_free(AccumRegister *reg)
 	MemoryContextDelete(reg->context);
 }
 
+/* At the end of a transaction nobody holds an entry: free those out of use. */
 static void
 registry_xact_callback(XactEvent event, void *arg)
 {
+	HASH_SEQ_STATUS status;
+	RelationEntry *entry;
+
 	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT &&
 		event != XACT_EVENT_PREPARE)
 		return;
+	hash_seq_init(&status, registers_by_relation);
+	while ((entry = hash_seq_search(&status)) != NULL)
+	{
+		if (entry->reg == NULL || entry->reg->valid)
+			continue;
+		hash_search(relations_by_name, entry->reg->name, HASH_REMOVE, NULL);
+		register_free(entry->reg);
+		hash_search(registers_by_relation, &entry->movements, HASH_REMOVE, NULL);
+	}
 	while (retired != NULL)
 	{
 		AccumRegister *reg = retired;
@@ -199,7 +216,8 @@ registry_scan(Relation rel, AttrNumber attnum, RegProcedure equal, Datum key)
 	{
 		Relation	candidate = index_open(lfirst_oid(lc), AccessShareLock);
 
-		if (candidate->rd_index->indkey.values[0] == attnum)
+		if (candidate->rd_index->indisvalid &&
+			candidate->rd_index->indkey.values[0] == attnum)
 			index = RelationGetRelid(candidate);
 		index_close(candidate, AccessShareLock);
 	}
@@ -318,10 +336,6 @@ column_load(AccumColumn *column, const char *name, Relation movements)
 	column->collation = TupleDescAttr(desc, column->attnum - 1)->attcollation;
 	column->typlen = TupleDescAttr(desc, column->attnum - 1)->attlen;
 	column->typbyval = TupleDescAttr(desc, column->attnum - 1)->attbyval;
-	column->cast_type = format_type_extended(column->type, -1,
-											 FORMAT_TYPE_TYPEMOD_GIVEN |
-											 FORMAT_TYPE_FORCE_QUALIFY);
-
 	getTypeInputInfo(column->type, &function, &column->input_param);
 	fmgr_info_cxt(function, &column->input, CurrentMemoryContext);
 	getTypeOutputInfo(column->type, &function, &varlena);
@@ -352,6 +366,48 @@ accum_columns_attnums(Oid relation, const AccumColumn *columns, int n)
 							columns[i].name, get_rel_name(relation))));
 	}
 	return attnums;
+}
+
+static void
+register_is_broken(const char *relation, const char *column)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("column \"%s\" of relation \"%s\" is not what its register declared",
+					column, relation),
+			 errhint("The definition of a register must not be changed with ALTER TABLE.")));
+}
+
+/* The number of a column that every register has, checked to be of its type. */
+static AttrNumber
+fixed_attnum(Relation movements, const char *name, Oid type)
+{
+	AttrNumber	attnum = get_attnum(RelationGetRelid(movements), name);
+
+	if (attnum == InvalidAttrNumber ||
+		TupleDescAttr(RelationGetDescr(movements), attnum - 1)->atttypid != type)
+		register_is_broken(RelationGetRelationName(movements), name);
+	return attnum;
+}
+
+/* Dimensions must be able to be hashed and compared, resources to be summed. */
+static void
+check_columns(AccumRegister *reg, Relation movements)
+{
+	for (int i = 0; i < reg->ndims; i++)
+	{
+		if (!OidIsValid(reg->dims[i].equal_operator) ||
+			!(OidIsValid(reg->dims[i].hash.fn_oid) || reg->dims[i].is_enum))
+			register_is_broken(RelationGetRelationName(movements), reg->dims[i].name);
+	}
+	for (int i = 0; i < reg->nresources; i++)
+	{
+		Oid			type = reg->resources[i].type;
+
+		if (type != INT2OID && type != INT4OID && type != INT8OID &&
+			type != NUMERICOID && type != FLOAT4OID && type != FLOAT8OID)
+			register_is_broken(RelationGetRelationName(movements), reg->resources[i].name);
+	}
 }
 
 /* Load the columns named in a registry row's array of {"name", "type"}. */
@@ -406,11 +462,12 @@ register_fill(AccumRegister *reg, HeapTuple tuple, Relation registers)
 								  movements, &reg->nresources);
 	reg->attributes = columns_load(row_value(tuple, registers, REGISTERS_ATTRIBUTES),
 								   movements, &reg->nattributes);
-	reg->id_attnum = get_attnum(reg->movements, "id");
-	reg->recorded_at_attnum = get_attnum(reg->movements, "recorded_at");
-	reg->period_attnum = get_attnum(reg->movements, "period");
-	reg->type_attnum = get_attnum(reg->movements, "movement_type");
-	reg->hash_attnum = get_attnum(reg->movements, "dim_hash");
+	reg->id_attnum = fixed_attnum(movements, "id", UUIDOID);
+	reg->recorded_at_attnum = fixed_attnum(movements, "recorded_at", TIMESTAMPTZOID);
+	reg->period_attnum = fixed_attnum(movements, "period", TIMESTAMPTZOID);
+	reg->type_attnum = fixed_attnum(movements, "movement_type", TEXTOID);
+	reg->hash_attnum = fixed_attnum(movements, "dim_hash", INT8OID);
+	check_columns(reg, movements);
 	table_close(movements, AccessShareLock);
 
 	for (int role = 0; role < ACCUM_ROLES; role++)
@@ -419,6 +476,14 @@ register_fill(AccumRegister *reg, HeapTuple tuple, Relation registers)
 
 		if (!OidIsValid(relation))
 			continue;
+
+		/* The lock keeps the name from changing before it is used. */
+		LockRelationOid(relation, AccessShareLock);
+		if (get_rel_name(relation) == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("register \"%s\" has lost its relation \"%s\"",
+							reg->name, accum_role_name(role))));
 		reg->relation_names[role] =
 			quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)),
 									   get_rel_name(relation));
@@ -514,15 +579,47 @@ register_get(const char *name, Oid movements)
 	return reg;
 }
 
+static void
+check_access(Oid movements, const AccumAccess *access)
+{
+	char	   *name = get_rel_name(movements);
+
+	if (name == NULL)
+		return;					/* just dropped: the look-up will tell */
+	if (access->owner && !accum_owns_relation(movements, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, name);
+	for (AclMode mode = 1; mode != 0 && mode <= access->privileges; mode <<= 1)
+	{
+		AclResult	result = (access->privileges & mode) == 0 ? ACLCHECK_OK
+			: pg_class_aclcheck(movements, GetUserId(), mode);
+
+		if (result != ACLCHECK_OK)
+			aclcheck_error(result, OBJECT_TABLE, name);
+	}
+}
+
+/* The role that owns a register, and whose rights its upkeep is done with. */
+Oid
+accum_register_owner(AccumRegister *reg)
+{
+	Relation	rel = table_open(reg->movements, NoLock);
+	Oid			owner = rel->rd_rel->relowner;
+
+	table_close(rel, NoLock);
+	return owner;
+}
+
 /*
  * The register called name, its movements table locked until the transaction
- * ends.  Raises undefined_object when there is none.
+ * ends.  Raises undefined_object when there is none, and insufficient_privilege
+ * when the caller has not the access needed: before locking, so that nobody can
+ * hold up a register that is not theirs to use.
  *
  * Taking the lock lets invalidations in; the register counts only if it is
  * still the same one after that.
  */
 AccumRegister *
-accum_register_open(const char *name, LOCKMODE lockmode)
+accum_register_open(const char *name, LOCKMODE lockmode, const AccumAccess *access)
 {
 	NameEntry  *cached = NULL;
 
@@ -547,6 +644,8 @@ accum_register_open(const char *name, LOCKMODE lockmode)
 					(errcode(ERRCODE_UNDEFINED_OBJECT),
 					 errmsg("register \"%s\" does not exist", name)));
 
+		if (access != NULL)
+			check_access(relations[ACCUM_MOVEMENTS], access);
 		LockRelationOid(relations[ACCUM_MOVEMENTS], lockmode);
 		reg = register_get(name, relations[ACCUM_MOVEMENTS]);
 		if (reg != NULL && strcmp(reg->name, name) == 0)

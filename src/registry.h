@@ -8,6 +8,7 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "storage/lockdefs.h"
+#include "utils/acl.h"
 #include "utils/rel.h"
 
 #include "definition.h"
@@ -32,7 +33,6 @@ typedef struct AccumColumn
 	FmgrInfo	hash;			/* dimensions only */
 	FmgrInfo	equal;			/* dimensions, resources, attributes that have one */
 	Oid			equal_operator;
-	char	   *cast_type;		/* SQL spelling without modifier */
 } AccumColumn;
 
 /*
@@ -82,12 +82,21 @@ typedef struct AccumRegister
 	struct AccumRegister *next_retired;
 } AccumRegister;
 
+/* What the caller must be allowed to do with movements. */
+typedef struct AccumAccess
+{
+	bool		owner;
+	AclMode		privileges;
+} AccumAccess;
+
 extern void accum_registry_init(void);
 extern AttrNumber *accum_columns_attnums(Oid relation, const AccumColumn *columns, int n);
 extern Oid	accum_schema_oid(void);
 extern Oid	accum_registry_owner(void);
 extern bool accum_register_exists(const char *name);
-extern AccumRegister *accum_register_open(const char *name, LOCKMODE lockmode);
+extern Oid	accum_register_owner(AccumRegister *reg);
+extern AccumRegister *accum_register_open(const char *name, LOCKMODE lockmode,
+										  const AccumAccess *access);
 extern AccumRegister *accum_register_of_movements(Oid relation);
 extern SPIPlanPtr *accum_register_plan(AccumRegister *reg, const AccumPlanKey *key);
 extern SPIPlanPtr *accum_register_text_plan(AccumRegister *reg, const char *sql);

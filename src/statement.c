@@ -372,7 +372,7 @@ take_row(Statement *st, HeapTuple row)
 static void
 statement_init(Statement *st, FunctionCallInfo fcinfo)
 {
-	AccumRegister *reg = accum_register_argument(PG_GETARG_OID(0));
+	AccumRegister *reg = accum_register_argument(fcinfo);
 
 	st->reg = reg;
 	st->from = PG_ARGISNULL(1) ? DT_NOBEGIN : PG_GETARG_TIMESTAMPTZ(1);
@@ -396,6 +396,36 @@ statement_init(Statement *st, FunctionCallInfo fcinfo)
 												ALLOCSET_SMALL_SIZES);
 }
 
+/* Does column i of the result, from 0, have this type? */
+static bool
+has_type(TupleDesc desc, int i, Oid type)
+{
+	return i < desc->natts && TupleDescAttr(desc, i)->atttypid == type;
+}
+
+/*
+ * The caller says what columns it expects; reading values as anything but what
+ * they are would read memory that is not theirs.
+ */
+static void
+check_result_type(Statement *st, TupleDesc desc)
+{
+	AccumRegister *reg = st->reg;
+	bool		same = desc->natts == 2 + reg->ndims + reg->nresources * MEASURES &&
+		has_type(desc, 0, DATEOID) && has_type(desc, 1 + reg->ndims, INT4OID);
+
+	for (int i = 0; i < reg->ndims; i++)
+		same = same && has_type(desc, 1 + i, reg->dims[i].type);
+	for (int i = 0; i < reg->nresources * MEASURES; i++)
+		same = same && has_type(desc, 2 + reg->ndims + i, measure_type(st, i / MEASURES));
+	if (!same)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("the columns asked for are not those of a statement of register \"%s\"",
+						reg->name),
+				 errhint("Use %s.%s_statement().", ACCUM_SCHEMA, reg->name)));
+}
+
 /*
  * accum._statement(regclass, from timestamptz, before timestamptz,
  *					dimensions jsonb, group_by jsonb, unit text, fill boolean)
@@ -414,11 +444,7 @@ accum_statement(PG_FUNCTION_ARGS)
 	statement_init(&st, fcinfo);
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	st.result = (ReturnSetInfo *) fcinfo->resultinfo;
-	if (st.result->setDesc->natts != 2 + st.reg->ndims + st.reg->nresources * MEASURES)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("the result of a statement of register \"%s\" has %d columns",
-						st.reg->name, 2 + st.reg->ndims + st.reg->nresources * MEASURES)));
+	check_result_type(&st, st.result->setDesc);
 	accum_zone_clamp(&st.from, &st.before);
 	if (st.from >= st.before)
 		return (Datum) 0;

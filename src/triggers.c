@@ -47,6 +47,20 @@ called_wrongly(const char *function)
 			 errmsg("function \"%s\" was called for the wrong event", function)));
 }
 
+static Datum
+value_fetch(HeapTuple row, TupleDesc desc, AttrNumber attnum)
+{
+	bool		isnull;
+	Datum		value = heap_getattr(row, attnum, desc, &isnull);
+
+	if (isnull)
+		ereport(ERROR,
+				(errcode(ERRCODE_NOT_NULL_VIOLATION),
+				 errmsg("column \"%s\" of a movement must not be null",
+						NameStr(TupleDescAttr(desc, attnum - 1)->attname))));
+	return value;
+}
+
 static void
 check_period(AccumRegister *reg, Datum period)
 {
@@ -84,8 +98,7 @@ check_resource(const AccumColumn *column, Datum value)
 /*
  * accum._movement_prepare(), BEFORE INSERT FOR EACH ROW on movements
  *
- * Checks the row and computes dim_hash, whatever the writer put there.  Columns
- * that are NULL and must not be are left to their constraints.
+ * Checks the row and computes dim_hash, whatever the writer put there.
  */
 Datum
 accum_movement_prepare(PG_FUNCTION_ARGS)
@@ -106,21 +119,11 @@ accum_movement_prepare(PG_FUNCTION_ARGS)
 		called_wrongly("_movement_prepare");
 	reg = accum_leaf_register(trigger->tg_relation, &leaf);
 
-	value = heap_getattr(row, leaf->period, desc, &isnull);
-	if (!isnull)
-		check_period(reg, value);
-	value = heap_getattr(row, leaf->movement_type, desc, &isnull);
-	if (!isnull)
-		check_movement_type(value);
-	value = heap_getattr(row, leaf->recorder, desc, &isnull);
-	if (!isnull)
-		accum_column_check_size(&reg->recorder, "column", value);
+	check_period(reg, value_fetch(row, desc, leaf->period));
+	check_movement_type(value_fetch(row, desc, leaf->movement_type));
+	accum_column_check_size(&reg->recorder, "column", value_fetch(row, desc, leaf->recorder));
 	for (int i = 0; i < reg->nresources; i++)
-	{
-		value = heap_getattr(row, leaf->resources[i], desc, &isnull);
-		if (!isnull)
-			check_resource(&reg->resources[i], value);
-	}
+		check_resource(&reg->resources[i], value_fetch(row, desc, leaf->resources[i]));
 	for (int i = 0; i < reg->ndims; i++)
 	{
 		dims[i] = heap_getattr(row, leaf->dims[i], desc, &nulls[i]);
@@ -153,10 +156,14 @@ accum_movements_changed(PG_FUNCTION_ARGS)
 		!(inserted || TRIGGER_FIRED_BY_DELETE(trigger->tg_event)) || rows == NULL)
 		called_wrongly("_movements_changed");
 	reg = accum_register_of_movements(RelationGetRelid(trigger->tg_relation));
-	if (reg == NULL)
+
+	/* A second trigger of this function would count everything twice. */
+	if (reg == NULL ||
+		strcmp(trigger->tg_trigger->tgname, inserted ? "accum_insert" : "accum_delete") != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("relation \"%s\" is not the movements table of a register",
+				 errmsg("trigger \"%s\" of relation \"%s\" is not a register's own",
+						trigger->tg_trigger->tgname,
 						RelationGetRelationName(trigger->tg_relation))));
 
 	if (tuplestore_tuple_count(rows) > 0)

@@ -15,13 +15,9 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "storage/lmgr.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
 
 #include "cell.h"
-#include "compat.h"
 #include "derived.h"
 #include "query.h"
 #include "registry.h"
@@ -35,13 +31,13 @@ PG_FUNCTION_INFO_V1(accum_register_rebuild_cache);
 #define FLOAT_TOLERANCE "1e-9"
 
 static AccumRegister *
-open_argument(FunctionCallInfo fcinfo, LOCKMODE lockmode)
+open_argument(FunctionCallInfo fcinfo, LOCKMODE lockmode, const AccumAccess *access)
 {
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("register name must not be null")));
-	return accum_register_open(text_to_cstring(PG_GETARG_TEXT_PP(0)), lockmode);
+	return accum_register_open(text_to_cstring(PG_GETARG_TEXT_PP(0)), lockmode, access);
 }
 
 static bool
@@ -224,7 +220,7 @@ verify_role(AccumRegister *reg, AccumRole role, ReturnSetInfo *result)
 Datum
 accum_register_verify(PG_FUNCTION_ARGS)
 {
-	AccumRegister *reg = open_argument(fcinfo, AccessShareLock);
+	AccumRegister *reg = open_argument(fcinfo, AccessShareLock, NULL);
 
 	InitMaterializedSRF(fcinfo, 0);
 	for (AccumRole role = ACCUM_BALANCE_CACHE; role < ACCUM_ROLES; role++)
@@ -239,11 +235,9 @@ accum_register_verify(PG_FUNCTION_ARGS)
 static AccumRegister *
 open_to_rebuild(FunctionCallInfo fcinfo)
 {
-	AccumRegister *reg = open_argument(fcinfo, ShareRowExclusiveLock);
+	AccumAccess access = {.owner = true};
 
-	if (!accum_owns_relation(reg->movements, GetUserId()))
-		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(reg->movements));
-	return reg;
+	return open_argument(fcinfo, ShareRowExclusiveLock, &access);
 }
 
 /* Run a statement on a derived table that is not worth keeping. */
@@ -251,7 +245,7 @@ static uint64
 run_once(AccumRegister *reg, AccumRole role, const char *sql, int expected)
 {
 	SPIPlanPtr	plan = accum_query_prepare(sql, 0, NULL, false);
-	uint64		n = accum_derived_run(plan, reg->relations[role], NULL, expected);
+	uint64		n = accum_derived_run(reg, plan, reg->relations[role], NULL, InvalidSnapshot, expected);
 
 	SPI_freeplan(plan);
 	return n;
