@@ -88,11 +88,11 @@ SELECT pg_temp.try($$SELECT accum.register_create('def_plain', '{}', '{"q": "int
 
 -- Names of columns: words of SQL are fine, 55 bytes too.
 SELECT accum.register_create('def_words',
-    '{"select": "int", "user": "text", "from_date": "int", "t": "int", "d": "int", "s": "int", "unit": "int", "fill": "int", "group_by": "int", "excluded": "int", "dimensions": "int", "accum_batch": "int", "accum_delta": "int"}',
+    '{"select": "int", "user": "text", "from_date": "int", "t": "int", "d": "int", "m": "int", "s": "int", "unit": "int", "fill": "int", "group_by": "int", "excluded": "int", "dimensions": "int", "accum_batch": "int", "accum_delta": "int"}',
     '{"sum": "int", "order": "numeric", "table": "bigint"}', attributes => '{"where": "text", "new": "int"}');
-SELECT accum.register_post('def_words', '{"recorder": "a", "period": "2001-01-01", "select": 1, "user": "me", "from_date": 2, "t": 3, "d": 4, "s": 5, "unit": 1, "fill": 1, "group_by": 1,
+SELECT accum.register_post('def_words', '{"recorder": "a", "period": "2001-01-01", "select": 1, "user": "me", "from_date": 2, "t": 3, "d": 4, "m": 6, "s": 5, "unit": 1, "fill": 1, "group_by": 1,
     "excluded": 6, "dimensions": 7, "accum_batch": 8, "accum_delta": 9, "sum": 10, "order": 1.5, "table": 7, "where": "here", "new": 1}');
-SELECT accum.register_repost('def_words', 'a', '{"period": "2001-01-01", "select": 1, "user": "me", "from_date": 2, "t": 3, "d": 4, "s": 5, "unit": 1, "fill": 1, "group_by": 1,
+SELECT accum.register_repost('def_words', 'a', '{"period": "2001-01-01", "select": 1, "user": "me", "from_date": 2, "t": 3, "d": 4, "m": 6, "s": 5, "unit": 1, "fill": 1, "group_by": 1,
     "excluded": 6, "dimensions": 7, "accum_batch": 8, "accum_delta": 9, "sum": 11, "order": 2.5, "table": 8, "where": "there", "new": 1}');
 SELECT accum.def_words_balance('{"select": 1, "user": "me", "s": 5, "accum_delta": 9}');
 SELECT movement - 'id' - 'dim_hash' - 'recorded_at' FROM accum.def_words_movements(dimensions => '{"select": 1, "accum_batch": 8}') AS f (movement);
@@ -265,6 +265,10 @@ SELECT pg_temp.try(format('SELECT accum.register_info(%L)', repeat('x', 100)));
 SELECT count(*) FROM pg_class WHERE relnamespace = 'accum'::regnamespace AND relname ~ '^def_(plain|ahead24)';
 SELECT count(*) FROM pg_proc WHERE pronamespace = 'accum'::regnamespace AND proname ~ '^def_(plain|ahead24)';
 SELECT count(*) FROM accum._register_seeds WHERE name ~ '^def_(plain|ahead24)';
+
+-- Relations of a register do not go by themselves.
+SELECT r, pg_temp.try(format('DROP TABLE accum.def_words_%s CASCADE', r)) FROM unnest('{movements,totals_day,balance_cache,recorders}'::text[]) AS r;
+SELECT accum.register_post('def_words', '[]'), pg_temp.differences('def_words');
 
 -- The extension does not go while there are registers.
 SELECT pg_temp.try_code('DROP EXTENSION pg_accumulator');

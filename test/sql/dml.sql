@@ -142,6 +142,44 @@ SELECT accum.register_post('dml_trig', '[{"recorder": "b", "period": "2001-01-01
 SELECT accum.register_unpost('dml_trig', 'b');
 SELECT accum.dml_trig_balance(), pg_temp.differences('dml_trig');
 DROP TRIGGER dml_keep ON accum.dml_trig_movements;
+-- A trigger may move a row to another cell before it is checked, not after.
+CREATE FUNCTION dml_move() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.w := 15; NEW.period := NEW.period + interval '1 month'; RETURN NEW; END $$;
+CREATE TRIGGER move BEFORE INSERT ON accum.dml_trig_movements FOR EACH ROW WHEN (NEW.w = 16) EXECUTE FUNCTION dml_move();
+SELECT pg_temp.try_code($$INSERT INTO accum.dml_trig_movements (recorder, period, w, q) VALUES ('m', '2070-01-01', 16, 1), ('m', '2070-01-01', 17, 1)$$);
+SELECT w, q FROM accum.dml_trig_balance_cache WHERE w > 14 ORDER BY w;
+ALTER TRIGGER move ON accum.dml_trig_movements RENAME TO zzz_move;
+SELECT pg_temp.try($$SELECT accum.register_post('dml_trig', '[{"recorder": "m", "period": "2070-01-01", "w": 16, "q": 1}, {"recorder": "m", "period": "2070-01-01", "w": 17, "q": 1}]')$$);
+SELECT accum.register_unpost('dml_trig', 'm');
+DROP TRIGGER zzz_move ON accum.dml_trig_movements;
+SELECT pg_temp.differences('dml_trig');
+-- What a trigger writes and takes back while a document is removed or corrected.
+CREATE FUNCTION dml_attempt() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF pg_trigger_depth() > 1 THEN RETURN NULL; END IF;
+    BEGIN
+        INSERT INTO accum.dml_trig_movements (recorder, period, w, q) VALUES ('attempt', '2001-01-01', 18, 1000);
+        PERFORM accum.register_repost('dml_trig', 'attempt', '{"period": "2001-01-01", "w": 18, "q": 2000}');
+        RAISE EXCEPTION 'taken back';
+    EXCEPTION WHEN raise_exception THEN NULL;
+    END;
+    PERFORM accum.register_repost('dml_trig', 'kept', '[{"period": "2001-01-01", "w": 18, "q": 1}, {"period": "2001-01-02", "w": 19, "q": 1}]');
+    PERFORM accum.register_post('dml_trig', '{"recorder": "seen", "period": "2001-01-01", "w": 20, "q": 1}');
+    -- What is written here is seen here.
+    PERFORM 1 / (q > 0)::int FROM accum.dml_trig_balance_cache WHERE w = 20;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER attempt_row AFTER INSERT OR DELETE ON accum.dml_trig_movements FOR EACH ROW EXECUTE FUNCTION dml_attempt();
+CREATE TRIGGER attempt AFTER INSERT OR DELETE ON accum.dml_trig_movements FOR EACH STATEMENT EXECUTE FUNCTION dml_attempt();
+SELECT accum.register_post('dml_trig', '[{"recorder": "n", "period": "2001-01-01", "w": 18, "q": 4}, {"recorder": "n", "period": "2001-02-01", "w": 18, "q": 5}]');
+SELECT pg_temp.differences('dml_trig');
+SELECT accum.register_repost('dml_trig', 'n', '[{"period": "2001-01-01", "w": 18, "q": 4}, {"period": "2001-02-01", "w": 18, "q": 6}]');
+SELECT pg_temp.differences('dml_trig');
+SELECT accum.register_unpost('dml_trig', 'n');
+SELECT pg_temp.differences('dml_trig');
+SELECT w, q FROM accum.dml_trig_balance_cache WHERE w > 17 ORDER BY w;
+DROP TRIGGER attempt ON accum.dml_trig_movements;
+DROP TRIGGER attempt_row ON accum.dml_trig_movements;
+SELECT accum.register_unpost('dml_trig', '{kept,seen}'::text[]);
 -- AFTER triggers that write, into another register and into the same one.
 SELECT accum.register_create('dml_trig_copy', '{"w": "int"}', '{"q": "int"}', kind => 'turnover');
 CREATE FUNCTION dml_copy_row() RETURNS trigger LANGUAGE plpgsql AS $$

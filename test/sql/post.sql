@@ -138,6 +138,13 @@ SELECT accum.register_repost('post_zone', '1', (SELECT jsonb_agg(jsonb_build_obj
 SET TimeZone = 'UTC';
 SELECT movement_type, count(*) FROM accum.post_zone_movements GROUP BY 1;
 SELECT accum.post_zone_balance(), pg_temp.differences('post_zone');
+-- So are those inside of ranges and arrays, and times of day.
+SELECT accum.register_create('post_zone_in', '{"r": "tstzrange", "a": "timestamptz[]", "t": "timetz"}', '{"q": "int"}', time_zone => 'Asia/Tokyo');
+SET TimeZone = 'America/New_York';
+SELECT accum.register_post('post_zone_in', '{"recorder": "a", "period": "2001-01-01", "r": "[2001-01-01,2001-01-02)", "a": "{2001-01-01}", "t": "12:00", "q": 1}');
+SET TimeZone = 'UTC';
+SELECT accum.register_post('post_zone_in', '{"recorder": "a", "period": "2001-01-01", "r": "[2001-01-01,2001-01-02)", "a": "{2001-01-01}", "t": "12:00", "q": 1}');
+SELECT r, a, t, q FROM accum.post_zone_in_balance_cache;
 -- The ends of the calendar.
 SELECT accum.register_create('post_ends_' || p, '{}', '{"q": "int"}', time_zone => 'Asia/Tokyo', partition_by => p) FROM unnest('{day,month,quarter,year}'::text[]) AS p;
 SELECT accum.register_post('post_ends_' || p, '[{"recorder": "1", "period": "0001-01-01", "q": 1}, {"recorder": "1", "period": "9999-12-31 23:59:59.999999", "q": 2}]') FROM unnest('{day,month,quarter,year}'::text[]) AS p;
