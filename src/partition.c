@@ -8,10 +8,12 @@
  * transaction ends, so a post makes them only when that lock, and SHARE UPDATE
  * EXCLUSIVE on movements, can be had at once.
  *
- * Whoever finds another session in the middle of making partitions waits for it
- * to end before inserting: PostgreSQL would otherwise route rows by what it knew
- * before, into a default partition that no longer takes them.  The wait can be
- * part of a deadlock only for a transaction that has posted before.
+ * Whoever needs a partition waits first for sessions that are making some:
+ * PostgreSQL would otherwise route rows by what it knew before, into a default
+ * partition that no longer takes them.  And whoever makes partitions should not
+ * wait for documents afterwards, since others with documents locked now wait at
+ * the default one: a post enters its documents in between (post.c).  What remains
+ * is what transactions of several statements can do to each other.
  */
 #include "postgres.h"
 
@@ -198,56 +200,63 @@ keep_missing(AccumRegister *reg, AccumDay *units, int nunits)
 	return missing;
 }
 
+static Oid
+default_partition_of(AccumRegister *reg)
+{
+	Relation	movements = table_open(reg->movements, NoLock);
+	Oid			result = get_default_oid_from_partdesc(RelationGetPartitionDesc(movements, true));
+
+	table_close(movements, NoLock);
+	return result;
+}
+
 /*
- * See to it that rows of these units can be inserted, if possible into
- * partitions of their own.  units are first days; movements is locked.
+ * Wait for whoever is making partitions, and keep others from it until the
+ * transaction ends; then tell whether any of the units still has none.
+ *
+ * units are first days; movements is locked.
+ */
+bool
+accum_partitions_missing(AccumRegister *reg, const AccumDay *units, int nunits)
+{
+	AccumDay   *copy = palloc(sizeof(AccumDay) * Max(nunits, 1));
+	Oid			default_partition;
+
+	memcpy(copy, units, sizeof(AccumDay) * nunits);
+	nunits = keep_missing(reg, copy, nunits);
+	if (nunits == 0)
+		return false;
+	default_partition = default_partition_of(reg);
+	if (OidIsValid(default_partition))
+		LockRelationOid(default_partition, RowExclusiveLock);
+	return keep_missing(reg, copy, nunits) > 0;
+}
+
+/*
+ * Make the partitions that the units lack, if the locks for it can be had at
+ * once; otherwise rows go to the default one.
  */
 void
-accum_partitions_ensure(AccumRegister *reg, const AccumDay *units, int nunits)
+accum_partitions_create_missing(AccumRegister *reg, const AccumDay *units, int nunits)
 {
 	AccumDay   *missing = palloc(sizeof(AccumDay) * Max(nunits, 1));
-	int			nmissing;
-	Oid			default_partition;
-	Relation	movements;
-	Oid			owner;
-	bool		ours = false;
+	Oid			default_partition = default_partition_of(reg);
+	Oid			owner = accum_register_owner(reg);
 
+	if (!OidIsValid(default_partition) ||
+		accum_namespace_aclcheck(accum_schema_oid(), owner, ACL_CREATE) != ACLCHECK_OK ||
+		used_by_this_session(reg->movements) || used_by_this_session(default_partition) ||
+		relation_pages(default_partition) > MAX_DEFAULT_PAGES)
+		return;
+	if (!ConditionalLockRelationOid(reg->movements, ShareUpdateExclusiveLock))
+		return;
+	if (!ConditionalLockRelationOid(default_partition, AccessExclusiveLock))
+	{
+		UnlockRelationOid(reg->movements, ShareUpdateExclusiveLock);
+		return;
+	}
 	memcpy(missing, units, sizeof(AccumDay) * nunits);
-	nmissing = keep_missing(reg, missing, nunits);
-	if (nmissing == 0)
-		return;
-
-	movements = table_open(reg->movements, NoLock);
-	owner = movements->rd_rel->relowner;
-	default_partition = get_default_oid_from_partdesc(RelationGetPartitionDesc(movements, true));
-	table_close(movements, NoLock);
-	if (!OidIsValid(default_partition))
-		return;
-
-	if (accum_namespace_aclcheck(accum_schema_oid(), owner, ACL_CREATE) == ACLCHECK_OK &&
-		!used_by_this_session(reg->movements) &&
-		ConditionalLockRelationOid(reg->movements, ShareUpdateExclusiveLock))
-	{
-		if (ConditionalLockRelationOid(default_partition, AccessExclusiveLock))
-		{
-			ours = !used_by_this_session(default_partition) &&
-				relation_pages(default_partition) <= MAX_DEFAULT_PAGES;
-			if (!ours)
-				UnlockRelationOid(default_partition, AccessExclusiveLock);
-		}
-		if (!ours)
-			UnlockRelationOid(reg->movements, ShareUpdateExclusiveLock);
-	}
-
-	if (!ours)
-	{
-		/* Wait for whoever is making partitions, and keep others from it. */
-		LockRelationOid(default_partition, RowExclusiveLock);
-		return;
-	}
-
-	/* The locks let in what others have made meanwhile. */
-	nmissing = keep_missing(reg, missing, nmissing);
-	if (nmissing > 0)
-		create_missing(reg, owner, default_partition, missing, nmissing);
+	nunits = keep_missing(reg, missing, nunits);
+	if (nunits > 0)
+		create_missing(reg, owner, default_partition, missing, nunits);
 }

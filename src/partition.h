@@ -9,6 +9,7 @@
 
 extern bool accum_partition_exists(Relation movements, TimestampTz period);
 extern void accum_partition_create(AccumRegister *reg, AccumDay unit_start);
-extern void accum_partitions_ensure(AccumRegister *reg, const AccumDay *units, int nunits);
+extern bool accum_partitions_missing(AccumRegister *reg, const AccumDay *units, int nunits);
+extern void accum_partitions_create_missing(AccumRegister *reg, const AccumDay *units, int nunits);
 
 #endif							/* ACCUM_PARTITION_H */

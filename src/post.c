@@ -88,6 +88,36 @@ insert_rows(AccumRegister *reg, TupleDesc desc, Tuplestorestate *rows)
 }
 
 /*
+ * Enter a batch's documents in the map now.
+ *
+ * Others wait for a transaction that makes partitions as soon as they come to
+ * the default one, some with documents locked; it must not then wait for them.
+ * Waiting for derived rows is harmless: their holders are about to commit.
+ */
+static void
+store_documents_ahead(AccumRegister *reg, AccumBatch *batch)
+{
+	AccumDocuments *documents = accum_documents_create(reg);
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(batch->desc, &TTSOpsMinimalTuple);
+	AccumQueryState state;
+
+	tuplestore_rescan(batch->rows);
+	while (tuplestore_gettupleslot(batch->rows, true, false, slot))
+	{
+		slot_getallattrs(slot);
+		accum_documents_add(documents, slot->tts_values[ACCUM_BATCH_RECORDER],
+							accum_zone_day(&reg->zone, DatumGetTimestampTz(slot->tts_values[ACCUM_BATCH_PERIOD])));
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	tuplestore_rescan(batch->rows);
+
+	accum_query_begin(&state, accum_register_owner(reg));
+	accum_documents_store(documents);
+	accum_query_end(&state);
+	accum_documents_free(documents);
+}
+
+/*
  * accum.register_post(p_register text, p_data jsonb) returns int
  *
  * Store the movements in p_data, one object or an array; returns their number.
@@ -102,7 +132,11 @@ accum_register_post(PG_FUNCTION_ARGS)
 
 	if (batch->nrows > 0)
 	{
-		accum_partitions_ensure(reg, batch->units, batch->nunits);
+		if (accum_partitions_missing(reg, batch->units, batch->nunits))
+		{
+			store_documents_ahead(reg, batch);
+			accum_partitions_create_missing(reg, batch->units, batch->nunits);
+		}
 		n = insert_rows(reg, batch->desc, batch->rows);
 	}
 	tuplestore_end(batch->rows);
@@ -119,20 +153,31 @@ unit_bounds(AccumRegister *reg, AccumDay unit, Datum *from, Datum *to)
 	*to = TimestampTzGetDatum(accum_zone_day_start(&reg->zone, next));
 }
 
-/* Lock documents as the register's owner; see accum_recorders_lock. */
-static List *
-lock_documents(AccumRegister *reg, ArrayType *recorders, const Datum *claim, Snapshot *snapshot)
+/* accum_recorders_lock as the register's owner, who first claims a document. */
+static bool
+lock_documents(AccumRegister *reg, ArrayType *recorders, const Datum *claim,
+			   AccumDocumentLock *lock)
 {
 	AccumQueryState state;
 	MemoryContext context = CurrentMemoryContext;
-	List	   *units;
+	bool		known;
 
 	accum_query_begin(&state, accum_register_owner(reg));
 	if (claim != NULL)
 		accum_recorder_claim(reg, *claim);
-	units = accum_recorders_lock(reg, recorders, context, snapshot);
+	known = accum_recorders_lock(reg, recorders, context, lock);
 	accum_query_end(&state);
-	return units;
+	return known;
+}
+
+static void
+bump_documents(AccumRegister *reg, ArrayType *recorders, AccumDocumentLock *lock)
+{
+	AccumQueryState state;
+
+	accum_query_begin(&state, accum_register_owner(reg));
+	accum_recorders_bump(reg, recorders, lock);
+	accum_query_end(&state);
 }
 
 static int
@@ -140,13 +185,12 @@ unpost_documents(AccumRegister *reg, ArrayType *recorders)
 {
 	AccumPlanKey key = {.purpose = PLAN_DELETE};
 	Oid			types[] = {get_array_type(reg->recorder.type), TIMESTAMPTZOID, TIMESTAMPTZOID};
-	Snapshot	snapshot = InvalidSnapshot;
-	List	   *units = lock_documents(reg, recorders, NULL, &snapshot);
+	AccumDocumentLock lock;
 	AccumChange *change;
 	ListCell   *lc;
 	int			n = 0;
 
-	if (snapshot == InvalidSnapshot)
+	if (!lock_documents(reg, recorders, NULL, &lock))
 		return 0;
 	change = accum_change_begin(reg);
 	PG_TRY();
@@ -161,12 +205,12 @@ unpost_documents(AccumRegister *reg, ArrayType *recorders)
 												 "AND period OPERATOR(pg_catalog.<) $3",
 												 reg->relation_names[ACCUM_MOVEMENTS]),
 										lengthof(types), types, true);
-		foreach(lc, units)
+		foreach(lc, lock.units)
 		{
 			Datum		values[3] = {PointerGetDatum(recorders)};
 
 			unit_bounds(reg, lfirst_int(lc), &values[1], &values[2]);
-			n += accum_query_run_at(*plan, values, snapshot, SPI_OK_DELETE);
+			n += accum_query_run_at(*plan, values, lock.seen, SPI_OK_DELETE);
 		}
 		accum_query_end(&state);
 	}
@@ -177,7 +221,7 @@ unpost_documents(AccumRegister *reg, ArrayType *recorders)
 	}
 	PG_END_TRY();
 	accum_change_end(change);
-	UnregisterSnapshot(snapshot);
+	bump_documents(reg, recorders, &lock);
 	return n;
 }
 
@@ -331,7 +375,7 @@ delete_others(AccumRegister *reg, Datum recorder, AccumDay unit, Snapshot snapsh
 
 /* Make the stored document what the batch says; the change is open. */
 static void
-repost_document(AccumRegister *reg, Datum recorder, List *units, Snapshot snapshot,
+repost_document(AccumRegister *reg, Datum recorder, const AccumDocumentLock *lock,
 				AccumBatch *batch)
 {
 	AccumDifference *difference = accum_difference_create(reg, batch);
@@ -343,13 +387,13 @@ repost_document(AccumRegister *reg, Datum recorder, List *units, Snapshot snapsh
 	int			nkept = 0;
 
 	accum_query_begin(&state, InvalidOid);
-	foreach(lc, units)
+	foreach(lc, lock->units)
 	{
-		if (compare_unit(reg, difference, recorder, lfirst_int(lc), snapshot, kept, &nkept))
+		if (compare_unit(reg, difference, recorder, lfirst_int(lc), lock->seen, kept, &nkept))
 			to_clean = lappend_int(to_clean, lfirst_int(lc));
 	}
 	foreach(lc, to_clean)
-		delete_others(reg, recorder, lfirst_int(lc), snapshot, kept, nkept);
+		delete_others(reg, recorder, lfirst_int(lc), lock->seen, kept, nkept);
 	accum_query_end(&state);
 
 	if (accum_difference_missing(difference, missing) > 0)
@@ -370,8 +414,8 @@ accum_register_repost(PG_FUNCTION_ARGS)
 	char	   *name;
 	Datum		recorder;
 	AccumBatch *batch;
-	List	   *units;
-	Snapshot	snapshot = InvalidSnapshot;
+	ArrayType  *recorders;
+	AccumDocumentLock lock;
 	AccumChange *change;
 
 	if (PG_ARGISNULL(1))
@@ -379,13 +423,16 @@ accum_register_repost(PG_FUNCTION_ARGS)
 	name = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	recorder = recorder_from_text(reg, name);
 	batch = accum_batch_decode(reg, PG_ARGISNULL(2) ? NULL : PG_GETARG_JSONB_P(2), name);
-	units = lock_documents(reg, recorder_array(reg, &recorder, 1), &recorder, &snapshot);
-	accum_partitions_ensure(reg, batch->units, batch->nunits);
+	recorders = recorder_array(reg, &recorder, 1);
+	if (!lock_documents(reg, recorders, &recorder, &lock))
+		elog(ERROR, "document has no row in the map after it was claimed");
+	if (accum_partitions_missing(reg, batch->units, batch->nunits))
+		accum_partitions_create_missing(reg, batch->units, batch->nunits);
 
 	change = accum_change_begin(reg);
 	PG_TRY();
 	{
-		repost_document(reg, recorder, units, snapshot, batch);
+		repost_document(reg, recorder, &lock, batch);
 	}
 	PG_CATCH();
 	{
@@ -394,7 +441,7 @@ accum_register_repost(PG_FUNCTION_ARGS)
 	}
 	PG_END_TRY();
 	accum_change_end(change);
-	UnregisterSnapshot(snapshot);
+	bump_documents(reg, recorders, &lock);
 	tuplestore_end(batch->rows);
 	PG_RETURN_INT32(batch->nrows);
 }

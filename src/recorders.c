@@ -7,8 +7,8 @@
  * unit_start = -infinity.  Rows are never removed.
  *
  * The map tells an unpost or repost which partitions to visit, and its rows are
- * what these lock: both lock every row of their documents in key order and raise
- * revision, so two of them on one document run one after the other.  Raising
+ * what these lock: both lock every row of their documents in key order and, in the
+ * end, raise revision, so two of them on one document run one after the other.  Raising
  * revision, and not only locking, is what tells a REPEATABLE READ transaction
  * with an older snapshot that the document has changed.  The head row is there
  * for a repost of a document not known yet, which would have nothing to lock.
@@ -36,7 +36,8 @@
 #define PLAN_STORE 2
 #define PLAN_CLAIM 3
 #define PLAN_LOCK 4
-#define PLAN_BUMP 5
+#define PLAN_UNITS 5
+#define PLAN_BUMP 11
 #define ROWS_NAME "accum_documents"
 
 /* The documents that a statement wrote movements of. */
@@ -116,7 +117,12 @@ accum_documents_add(AccumDocuments *documents, Datum recorder, AccumDay day)
 	MemoryContextSwitchTo(old);
 }
 
-/* Write the documents that the map does not have yet, in key order. */
+/*
+ * Write the documents that the map does not have yet, in key order.
+ *
+ * Rows that are there are skipped by looking, not by running into them: ON
+ * CONFLICT alone would wait for an unpost or repost that holds them.
+ */
 void
 accum_documents_store(AccumDocuments *documents)
 {
@@ -130,8 +136,11 @@ accum_documents_store(AccumDocuments *documents)
 	accum_query_rows(ROWS_NAME, documents->desc, documents->rows);
 	if (*plan == NULL)
 		*plan = accum_query_prepare(psprintf("INSERT INTO %s (recorder, unit_start) "
-											 "SELECT DISTINCT recorder, unit_start FROM " ROWS_NAME
-											 " ORDER BY recorder, unit_start ON CONFLICT DO NOTHING",
+											 "SELECT DISTINCT d.recorder, d.unit_start FROM " ROWS_NAME " d "
+											 "WHERE NOT EXISTS (SELECT FROM %s r WHERE r.recorder = d.recorder "
+											 "AND r.unit_start = d.unit_start) "
+											 "ORDER BY d.recorder, d.unit_start ON CONFLICT DO NOTHING",
+											 reg->relation_names[ACCUM_RECORDERS],
 											 reg->relation_names[ACCUM_RECORDERS]),
 									0, NULL, false);
 	(void) accum_derived_run(reg, *plan, reg->relations[ACCUM_RECORDERS], NULL, InvalidSnapshot,
@@ -172,57 +181,90 @@ accum_recorder_claim(AccumRegister *reg, Datum recorder)
 
 /*
  * Lock documents against other unposts and reposts until the transaction ends.
+ * Returns false when the map knows none of them: then nothing is locked.
  *
- * Returns the first days of the partition units in which they have, or had,
- * movements: a list of ints, allocated in result_context, in ascending order
+ * lock->units gets the first days of the partition units in which they have, or
+ * had, movements: a list of ints, allocated in result_context, in ascending order
  * without repetition.
  *
- * The first statement locks in key order; the second one, whose snapshot is
- * younger than the locks, sees what the last holder of the locks left.  That
- * snapshot goes to *snapshot, registered, for the statements that visit the
- * units: all see the same state, and a post that commits between two of them is
- * seen by none.  Where nothing is returned there is no snapshot.
+ * The first statement locks, in key order, the rows that it sees.  Rows that
+ * commit meanwhile need no lock: whoever comes later sees and waits for the ones
+ * we have.  The second statement, whose snapshot is younger than the locks, sees
+ * what the last holder of the locks left.  That snapshot is kept in lock->seen
+ * for the statements that visit the units: all see the same state, and a post
+ * that commits between two of them is seen by none.
+ *
+ * Unless it returns false, accum_recorders_bump has to follow when all else is
+ * done.
  */
-List *
+bool
 accum_recorders_lock(AccumRegister *reg, ArrayType *recorders,
-					 MemoryContext result_context, Snapshot *snapshot)
+					 MemoryContext result_context, AccumDocumentLock *lock)
 {
 	AccumPlanKey lock_key = {.purpose = PLAN_LOCK};
-	AccumPlanKey bump_key = {.purpose = PLAN_BUMP};
+	AccumPlanKey units_key = {.purpose = PLAN_UNITS};
 	SPIPlanPtr *plan;
 	Oid			array_type = get_array_type(reg->recorder.type);
 	Datum		value = PointerGetDatum(recorders);
 	const char *map = reg->relation_names[ACCUM_RECORDERS];
-	List	   *units = NIL;
 	uint64		n;
 
+	lock->units = NIL;
+	lock->locked = RegisterSnapshot(GetTransactionSnapshot());
 	plan = accum_register_plan(reg, &lock_key);
 	if (*plan == NULL)
 		*plan = accum_query_prepare(psprintf("SELECT FROM %s WHERE recorder = ANY ($1) "
 											 "ORDER BY recorder, unit_start FOR NO KEY UPDATE", map),
 									1, &array_type, false);
-	if (accum_derived_run(reg, *plan, reg->relations[ACCUM_RECORDERS], &value, InvalidSnapshot,
+	if (accum_derived_run(reg, *plan, reg->relations[ACCUM_RECORDERS], &value, lock->locked,
 						  SPI_OK_SELECT) == 0)
-		return NIL;
+	{
+		UnregisterSnapshot(lock->locked);
+		return false;
+	}
 
-	plan = accum_register_plan(reg, &bump_key);
+	plan = accum_register_plan(reg, &units_key);
 	if (*plan == NULL)
-		*plan = accum_query_prepare(psprintf("WITH bumped AS (UPDATE %s SET revision = revision + 1 "
-											 "WHERE recorder = ANY ($1) RETURNING unit_start) "
-											 "SELECT DISTINCT unit_start FROM bumped "
-											 "WHERE unit_start > '-infinity' ORDER BY 1", map),
+		*plan = accum_query_prepare(psprintf("SELECT DISTINCT unit_start FROM %s "
+											 "WHERE recorder = ANY ($1) AND unit_start > '-infinity' "
+											 "ORDER BY unit_start", map),
 									1, &array_type, false);
-	*snapshot = RegisterSnapshot(GetTransactionSnapshot());
-	n = accum_derived_run(reg, *plan, reg->relations[ACCUM_RECORDERS], &value, *snapshot,
-						  SPI_OK_SELECT);
+	lock->seen = RegisterSnapshot(GetTransactionSnapshot());
+	n = accum_query_run_at(*plan, &value, lock->seen, SPI_OK_SELECT);
 	for (uint64 i = 0; i < n; i++)
 	{
 		bool		isnull;
 		Datum		unit = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull);
 		MemoryContext old = MemoryContextSwitchTo(result_context);
 
-		units = lappend_int(units, DatumGetDateADT(unit));
+		lock->units = lappend_int(lock->units, DatumGetDateADT(unit));
 		MemoryContextSwitchTo(old);
 	}
-	return units;
+	return true;
+}
+
+/*
+ * Raise the revision of the rows that were locked, as the last thing done to the
+ * documents.
+ *
+ * A post that meets a row locked goes on; one that meets it updated waits.  It
+ * must not wait for somebody who has yet to wait for it.
+ */
+void
+accum_recorders_bump(AccumRegister *reg, ArrayType *recorders, AccumDocumentLock *lock)
+{
+	AccumPlanKey key = {.purpose = PLAN_BUMP};
+	SPIPlanPtr *plan = accum_register_plan(reg, &key);
+	Oid			array_type = get_array_type(reg->recorder.type);
+	Datum		value = PointerGetDatum(recorders);
+
+	if (*plan == NULL)
+		*plan = accum_query_prepare(psprintf("UPDATE %s SET revision = revision + 1 "
+											 "WHERE recorder = ANY ($1)",
+											 reg->relation_names[ACCUM_RECORDERS]),
+									1, &array_type, false);
+	(void) accum_derived_run(reg, *plan, reg->relations[ACCUM_RECORDERS], &value, lock->locked,
+							 SPI_OK_UPDATE);
+	UnregisterSnapshot(lock->seen);
+	UnregisterSnapshot(lock->locked);
 }

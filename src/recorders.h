@@ -7,9 +7,18 @@
 
 #include "registry.h"
 #include "utils/array.h"
+#include "utils/snapshot.h"
 #include "utils/tuplestore.h"
 
 typedef struct AccumDocuments AccumDocuments;
+
+/* Documents locked by an unpost or repost; see accum_recorders_lock. */
+typedef struct AccumDocumentLock
+{
+	List	   *units;
+	Snapshot	locked;			/* shows the rows that are locked */
+	Snapshot	seen;			/* shows the documents as they are */
+} AccumDocumentLock;
 
 extern AccumDocuments *accum_documents_create(AccumRegister *reg);
 extern void accum_documents_add(AccumDocuments *documents, Datum recorder, AccumDay day);
@@ -17,7 +26,9 @@ extern void accum_documents_store(AccumDocuments *documents);
 extern void accum_documents_free(AccumDocuments *documents);
 
 extern void accum_recorder_claim(AccumRegister *reg, Datum recorder);
-extern List *accum_recorders_lock(AccumRegister *reg, ArrayType *recorders,
-								  MemoryContext result_context, Snapshot *snapshot);
+extern bool accum_recorders_lock(AccumRegister *reg, ArrayType *recorders,
+								 MemoryContext result_context, AccumDocumentLock *lock);
+extern void accum_recorders_bump(AccumRegister *reg, ArrayType *recorders,
+								 AccumDocumentLock *lock);
 
 #endif							/* ACCUM_RECORDERS_H */
