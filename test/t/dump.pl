@@ -1,0 +1,135 @@
+# dump.pl - a register survives pg_dump and pg_restore.
+#
+# Movements, derived tables and the registry go over as data, and nothing is
+# counted twice on the way.  In the new database every OID is another one, of the
+# enum's labels as well; a post still comes to the cell that it came to before.
+
+use strict;
+use warnings;
+
+use lib 'test/t';
+use AccumTest;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = new_server('dump');
+my $dumps = $node->basedir;
+
+$node->safe_psql('postgres', q{
+	CREATE TYPE quality AS ENUM ('poor', 'fair', 'good');
+	ALTER TYPE quality ADD VALUE 'best' AFTER 'good';
+
+	SELECT accum.register_create('stock',
+		'[{"name": "product", "type": "text"}, {"name": "quality", "type": "public.quality"}]',
+		'[{"name": "n", "type": "integer"}, {"name": "amount", "type": "numeric(14,2)"}]',
+		attributes => '{"note": "text"}', time_zone => 'Europe/London');
+	SELECT accum.register_create('visits', '{"visited": "date", "tenant": "uuid"}', '{"n": "bigint"}',
+		kind => 'turnover', totals_period => 'month', partition_by => 'year', year_start => 4,
+		recorder_type => 'bigint');
+
+	SELECT accum.register_post('stock', (SELECT jsonb_agg(jsonb_build_object(
+		'recorder', 'd' || i % 50, 'period', timestamp '2020-01-01' + i * interval '17 hours',
+		'product', nullif(i % 7, 0), 'quality', (enum_range(NULL::quality))[1 + i % 5],
+		'n', i % 11 - 5, 'amount', i / 3.0, 'note', 'line ' || i))
+		FROM generate_series(1, 1000) AS i));
+	SELECT accum.register_post('visits', (SELECT jsonb_agg(jsonb_build_object(
+		'recorder', i % 20, 'period', timestamp '2020-01-01' + i * interval '3 days',
+		'visited', date '2020-01-01' + i, 'tenant', md5((i % 5)::text)::uuid, 'n', i))
+		FROM generate_series(1, 500) AS i));
+
+	-- Cells at zero, a document without movements, one that was changed.
+	SELECT accum.register_unpost('stock', 'd7'), accum.register_unpost('visits', '7');
+	SELECT accum.register_repost('stock', 'd8', '[{"period": "2020-05-01 10:00",
+		"product": "1", "quality": "best", "n": 1, "amount": 1}]');});
+
+my $before = contents('postgres');
+
+foreach my $way (
+	[ 'plain', [ '--format=plain', "--file=$dumps/plain" ], undef ],
+	[ 'custom', [ '--format=custom', "--file=$dumps/custom" ], ["$dumps/custom"] ],
+	[ 'parallel', [ '--format=directory', '--jobs=3', "--file=$dumps/parallel" ],
+		[ '--jobs=3', "$dumps/parallel" ] ])
+{
+	my ($name, $dump, $restore) = @$way;
+
+	# Its own OIDs: those of the first database are in use by then.
+	$node->safe_psql('postgres', "CREATE DATABASE $name");
+	$node->command_ok([ 'pg_dump', @$dump, $node->connstr('postgres') ], "$name: pg_dump");
+	$node->command_ok(
+		$restore
+		? [ 'pg_restore', '--exit-on-error', '--dbname=' . $node->connstr($name), @$restore ]
+		: [
+			'psql', '--no-psqlrc', '--quiet', '--set=ON_ERROR_STOP=1',
+			'--dbname=' . $node->connstr($name), "--file=$dumps/plain"
+		],
+		"$name: restore");
+	check_restored($name);
+}
+
+# The second generation: a dump of what was restored is the same.
+$node->safe_psql('postgres', 'CREATE DATABASE again');
+$node->command_ok(
+	[ 'pg_dump', '--format=custom', "--file=$dumps/again", $node->connstr('parallel') ],
+	'again: pg_dump of a restored database');
+$node->command_ok(
+	[ 'pg_restore', '--exit-on-error', '--dbname=' . $node->connstr('again'), "$dumps/again" ],
+	'again: restore');
+register_is_right($node, 'again', $_, 'again') foreach ('stock', 'visits');
+
+$node->stop;
+done_testing();
+
+# Everything in the tables of both registers, as one hash each.
+sub contents
+{
+	my ($database) = @_;
+
+	return $node->safe_psql($database, join '', map { qq{
+		SELECT '$_', count(*), md5(string_agg(t::text, ',' ORDER BY t::text)) FROM accum.$_ t;} }
+		qw(_registers _register_seeds stock_movements stock_balance_cache stock_totals_day
+		stock_totals_month stock_totals_year stock_recorders visits_movements
+		visits_totals_month visits_totals_year visits_recorders));
+}
+
+sub check_restored
+{
+	my ($database) = @_;
+
+	is(contents($database), $before, "$database: all tables have the same contents");
+	isnt(
+		$node->safe_psql($database, q{SELECT 'accum.stock_movements'::regclass::oid}),
+		$node->safe_psql('postgres', q{SELECT 'accum.stock_movements'::regclass::oid}),
+		"$database: OIDs are others");
+	is( $node->safe_psql($database, q{
+		SELECT register, role, relation FROM accum._register_relations ORDER BY 1, 2}),
+		$node->safe_psql('postgres', q{
+		SELECT register, role, relation FROM accum._register_relations ORDER BY 1, 2}),
+		"$database: the registry knows the relations");
+
+	# To a cell and a document that were there, each way of writing.
+	my $cells = $node->safe_psql($database, 'SELECT count(*) FROM accum.stock_balance_cache');
+	is( $node->safe_psql($database, q{
+		SELECT accum.register_post('stock', '{"recorder": "d1", "period": "2020-03-01 10:00",
+			"product": "3", "quality": "best", "n": 2, "amount": 0.5, "note": null}');
+		INSERT INTO accum.stock_movements (recorder, period, product, quality, n)
+		VALUES ('d1', '2020-03-01 10:00Z', NULL, NULL, 1);
+		SELECT accum.register_unpost('stock', ARRAY['d2', 'd3']);
+		SELECT accum.register_repost('visits', '3', '[{"period": "2021-01-01", "visited": "2020-01-04",
+			"tenant": null, "n": 5}]');}),
+		"1\n40\n1", "$database: documents can be changed");
+	is($node->safe_psql($database, 'SELECT count(*) FROM accum.stock_balance_cache'),
+		$cells, "$database: the post came to the old cells");
+	register_is_right($node, $database, $_, $database) foreach ('stock', 'visits');
+
+	is( $node->safe_psql($database, q{
+		SELECT accum.stock_balance('{"quality": "best"}')
+			= (SELECT jsonb_build_object('n', sum(n), 'amount', sum(amount))
+			   FROM accum.stock_movements WHERE quality = 'best'),
+			(SELECT sum((m ->> 'n')::int) FROM accum.stock_movements('d1') AS m)
+			= (SELECT sum(n) FROM accum.stock_movements WHERE recorder = 'd1')}),
+		't|t', "$database: the read functions answer");
+	isnt($node->psql($database, 'DELETE FROM accum.stock_balance_cache'),
+		0, "$database: derived tables are guarded");
+	return;
+}
