@@ -235,17 +235,16 @@ sum_out_of_range(AccumRegister *reg, AccumRole role, const Datum *dims,
 					   reg->relation_names[role])));
 }
 
-static Datum
-sum_value(AccumRegister *reg, AccumRole role, const AccumDeltaEntry *entry,
-		  const AccumSum *sum, const AccumColumn *resource)
+/* The sum as a value of the resource's type; false when it does not fit. */
+static bool
+sum_fits(const AccumSum *sum, const AccumColumn *resource, Datum *value)
 {
 	MemoryContext context = CurrentMemoryContext;
-	Datum		value = (Datum) 0;
 	volatile bool fits = false;
 
 	PG_TRY();
 	{
-		fits = accum_sum_to_value(sum, resource->type, resource->typmod, &value);
+		fits = accum_sum_to_value(sum, resource->type, resource->typmod, value);
 	}
 	PG_CATCH();
 	{
@@ -255,22 +254,61 @@ sum_value(AccumRegister *reg, AccumRole role, const AccumDeltaEntry *entry,
 		FlushErrorState();
 	}
 	PG_END_TRY();
-	if (!fits)
-		sum_out_of_range(reg, role, entry->dims, entry->nulls,
+	return fits;
+}
+
+/* One application of a delta set to one derived table. */
+typedef struct Pass
+{
+	AccumRegister *reg;
+	AccumRole	role;
+	bool		second;			/* of two */
+	bool		split;			/* some delta was too large for one */
+	Tuplestorestate *rows;
+	TupleTableSlot *slot;
+} Pass;
+
+/*
+ * What a pass adds for one sum.
+ *
+ * A delta may be too large for its column although the result is not: from
+ * 30000 to -30000 in a smallint.  It is then added in two halves, in two passes;
+ * halves of any delta that leads from one value of the type to another fit.
+ */
+static Datum
+pass_value(Pass *pass, const AccumDeltaEntry *entry, const AccumSum *sum,
+		   const AccumColumn *resource)
+{
+	static const AccumSum nothing = {0};
+	AccumSum	half;
+	AccumSum	rest;
+	Datum		value = (Datum) 0;
+
+	if (sum_fits(sum, resource, &value))
+	{
+		if (pass->second)
+			(void) sum_fits(&nothing, resource, &value);
+		return value;
+	}
+	accum_sum_halve(sum, resource->type, &half, &rest);
+	if (!sum_fits(pass->second ? &rest : &half, resource, &value))
+		sum_out_of_range(pass->reg, pass->role, entry->dims, entry->nulls,
 						 psprintf("resource \"%s\" does not fit its type", resource->name));
+	pass->split = true;
 	return value;
 }
 
 static void
-rows_put(AccumRegister *reg, AccumRole role, const AccumDeltaEntry *entry,
-		 TupleTableSlot *slot, Tuplestorestate *rows)
+rows_put(Pass *pass, const AccumDeltaEntry *entry)
 {
+	AccumRegister *reg = pass->reg;
+	TupleTableSlot *slot = pass->slot;
 	int			n = 0;
 
 	ExecClearTuple(slot);
 	memset(slot->tts_isnull, false, sizeof(bool) * slot->tts_tupleDescriptor->natts);
 	slot->tts_values[n++] = Int64GetDatum(entry->dim_hash);
-	if (is_totals(role))
+	if (is_totals(pass->role))
 		slot->tts_values[n++] = DateADTGetDatum(entry->unit_start);
 	for (int i = 0; i < reg->ndims; i++)
 	{
@@ -279,23 +317,23 @@ rows_put(AccumRegister *reg, AccumRole role, const AccumDeltaEntry *entry,
 	}
 	for (int i = 0; i < reg->nresources; i++)
 	{
-		slot->tts_values[n++] = sum_value(reg, role, entry, &entry->deltas[i].net,
-										  &reg->resources[i]);
-		if (is_totals(role))
-			slot->tts_values[n++] = sum_value(reg, role, entry, &entry->deltas[i].receipt,
-											  &reg->resources[i]);
+		slot->tts_values[n++] = pass_value(pass, entry, &entry->deltas[i].net,
+										   &reg->resources[i]);
+		if (is_totals(pass->role))
+			slot->tts_values[n++] = pass_value(pass, entry, &entry->deltas[i].receipt,
+											   &reg->resources[i]);
 	}
-	if (!is_totals(role))
+	if (!is_totals(pass->role))
 	{
 		slot->tts_isnull[n] = slot->tts_isnull[n + 1] = !entry->has_last;
 		slot->tts_values[n++] = TimestampTzGetDatum(entry->last_at);
 		slot->tts_values[n++] = UUIDPGetDatum(&entry->last_id);
-		slot->tts_values[n++] = Int64GetDatum(1);
+		slot->tts_values[n++] = Int64GetDatum(pass->second ? 0 : 1);
 	}
-	slot->tts_values[n++] = Int64GetDatum(entry->movements);
+	slot->tts_values[n++] = Int64GetDatum(pass->second ? 0 : entry->movements);
 	Assert(n == slot->tts_tupleDescriptor->natts);
 	ExecStoreVirtualTuple(slot);
-	tuplestore_puttupleslot(rows, slot);
+	tuplestore_puttupleslot(pass->rows, slot);
 }
 
 /* Find in the row set the row that the upsert came to, for an error's detail. */
@@ -377,6 +415,39 @@ upsert(AccumRegister *reg, AccumRole role, Tuplestorestate *rows, TupleDesc desc
 	accum_query_forget_rows(ROWS_NAME);
 }
 
+/* Apply a delta set to one derived table; true when a second pass has to follow. */
+static bool
+apply_pass(AccumRegister *reg, AccumRole role, AccumDeltaSet *set, bool second)
+{
+	Pass		pass = {.reg = reg,.role = role,.second = second};
+	TupleDesc	desc;
+	MemoryContext scratch;
+	const AccumDeltaEntry *entry;
+
+	accum_delta_set_rewind(set, role);
+	if ((entry = accum_delta_set_next(set)) == NULL)
+		return false;
+
+	desc = rows_desc(reg, role);
+	pass.slot = MakeSingleTupleTableSlot(desc, &TTSOpsVirtual);
+	pass.rows = tuplestore_begin_heap(false, false, work_mem);
+	scratch = AllocSetContextCreate(CurrentMemoryContext, "accum derived row",
+									ALLOCSET_SMALL_SIZES);
+	for (; entry != NULL; entry = accum_delta_set_next(set))
+	{
+		MemoryContext old = MemoryContextSwitchTo(scratch);
+
+		rows_put(&pass, entry);
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(scratch);
+	}
+	upsert(reg, role, pass.rows, desc);
+	ExecDropSingleTupleTableSlot(pass.slot);
+	tuplestore_end(pass.rows);
+	MemoryContextDelete(scratch);
+	return pass.split && !second;
+}
+
 /*
  * Apply a delta set to all derived tables of a register.
  *
@@ -388,34 +459,7 @@ accum_derived_apply(AccumRegister *reg, AccumDeltaSet *set)
 {
 	for (AccumRole role = ACCUM_BALANCE_CACHE; role < ACCUM_ROLES; role++)
 	{
-		Tuplestorestate *rows;
-		TupleDesc	desc;
-		TupleTableSlot *slot;
-		MemoryContext scratch;
-		const AccumDeltaEntry *entry;
-
-		if (!OidIsValid(reg->relations[role]))
-			continue;
-		accum_delta_set_rewind(set, role);
-		if ((entry = accum_delta_set_next(set)) == NULL)
-			continue;
-
-		desc = rows_desc(reg, role);
-		slot = MakeSingleTupleTableSlot(desc, &TTSOpsVirtual);
-		rows = tuplestore_begin_heap(false, false, work_mem);
-		scratch = AllocSetContextCreate(CurrentMemoryContext, "accum derived row",
-										ALLOCSET_SMALL_SIZES);
-		for (; entry != NULL; entry = accum_delta_set_next(set))
-		{
-			MemoryContext old = MemoryContextSwitchTo(scratch);
-
-			rows_put(reg, role, entry, slot, rows);
-			MemoryContextSwitchTo(old);
-			MemoryContextReset(scratch);
-		}
-		upsert(reg, role, rows, desc);
-		ExecDropSingleTupleTableSlot(slot);
-		tuplestore_end(rows);
-		MemoryContextDelete(scratch);
+		if (OidIsValid(reg->relations[role]) && apply_pass(reg, role, set, false))
+			(void) apply_pass(reg, role, set, true);
 	}
 }

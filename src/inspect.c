@@ -22,6 +22,7 @@
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
+#include "utils/rls.h"
 
 #include "query.h"
 #include "registry.h"
@@ -34,6 +35,19 @@ PG_FUNCTION_INFO_V1(accum_row_count);
 #define MAX_COUNTED_PAGES 1000
 
 #define PLAN_COUNT 12
+
+/*
+ * May the caller read the whole table?  Not where row security shows a part of
+ * it: that would also run, for whoever lists registers, what another role put
+ * into a policy.
+ */
+static bool
+may_count(Oid relation)
+{
+	return get_rel_relkind(relation) == RELKIND_RELATION &&
+		pg_class_aclcheck(relation, GetUserId(), ACL_SELECT) == ACLCHECK_OK &&
+		check_enable_rls(relation, InvalidOid, true) != RLS_ENABLED;
+}
 
 /*
  * accum._movements_count(p_name text) returns bigint
@@ -52,7 +66,7 @@ accum_movements_count(PG_FUNCTION_ARGS)
 	Datum		count;
 	bool		isnull;
 
-	if (pg_class_aclcheck(totals, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
+	if (!may_count(totals))
 		PG_RETURN_NULL();
 	plan = accum_register_plan(reg, &key);
 	accum_query_begin(&state, InvalidOid);
@@ -97,7 +111,7 @@ accum_row_count(PG_FUNCTION_ARGS)
 	double		all_visible;
 	uint64		count;
 
-	if (pg_class_aclcheck(oid, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
+	if (!may_count(oid))
 		PG_RETURN_NULL();
 	rel = table_open(oid, AccessShareLock);
 	if (RelationGetNumberOfBlocks(rel) <= MAX_COUNTED_PAGES)

@@ -271,6 +271,31 @@ accum_sum_add_wide(AccumSum *sum, Oid type, Datum wide)
 }
 
 /*
+ * Cut a sum into two parts of the same sign and about the same size, without
+ * adding decimals.
+ */
+void
+accum_sum_halve(const AccumSum *sum, Oid type, AccumSum *half, AccumSum *rest)
+{
+	Datum		whole = accum_sum_wide(sum, type);
+	Datum		part;
+
+	memset(half, 0, sizeof(*half));
+	memset(rest, 0, sizeof(*rest));
+	if (accum_sum_kind(type) == ACCUM_SUM_FLOAT)
+	{
+		half->real = rest->real = sum->real / 2;
+		return;
+	}
+	part = DirectFunctionCall2(numeric_trunc,
+							   DirectFunctionCall2(numeric_div, whole,
+												   NumericGetDatum(int64_to_numeric(2))),
+							   DirectFunctionCall1(numeric_scale, whole));
+	accum_sum_add_wide(half, type, part);
+	accum_sum_add_wide(rest, type, DirectFunctionCall2(numeric_sub, whole, part));
+}
+
+/*
  * The sum as a value of the resource's type, palloc'd if by reference.
  *
  * Returns false, and sets nothing, when an integer sum does not fit; a numeric

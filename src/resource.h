@@ -39,6 +39,7 @@ extern Oid	accum_sum_result_type(Oid type);
 extern Oid	accum_sum_wide_type(Oid type);
 extern Datum accum_sum_wide(const AccumSum *sum, Oid type);
 extern void accum_sum_add_wide(AccumSum *sum, Oid type, Datum wide);
+extern void accum_sum_halve(const AccumSum *sum, Oid type, AccumSum *half, AccumSum *rest);
 extern bool accum_sum_to_value(const AccumSum *sum, Oid type, int32 typmod, Datum *value);
 
 #endif							/* ACCUM_RESOURCE_H */

@@ -154,3 +154,17 @@ SELECT n, z, u, m, r, f FROM accum.types_scales_totals_month;
 SELECT n_receipt, z_receipt, u_receipt, m_receipt, r_receipt, f_receipt FROM accum.types_scales_totals_year;
 SELECT accum.register_unpost('types_scales', 'a');
 SELECT accum.types_scales_balance();
+
+-- A delta larger than its type, that leads from one value of the type to another.
+SELECT accum.register_create('wide_delta', '{"w": "int"}', '{"s": "smallint", "n": "numeric(4,1)"}');
+SELECT accum.register_post('wide_delta', '[
+    {"recorder": "1", "period": "2026-01-01", "w": 1, "s": 30000, "n": 999.9}]');
+SELECT accum.register_post('wide_delta', '[
+    {"recorder": "2", "period": "2026-01-01", "w": 1, "s": -20000, "n": -900.3},
+    {"recorder": "3", "period": "2026-01-01", "w": 1, "s": -20000, "n": -900.4}]');
+SELECT accum.wide_delta_balance();
+SELECT accum.register_unpost('wide_delta', '{2,3}'::text[]);
+SELECT accum.wide_delta_balance();
+SELECT check_type, status FROM accum.register_verify('wide_delta');
+SELECT s, n, movements_count FROM accum.wide_delta_balance_cache;
+SELECT accum.register_drop('wide_delta', true);
