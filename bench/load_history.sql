@@ -18,6 +18,13 @@ SELECT accum.register_post(r, (SELECT jsonb_agg(jsonb_build_object(
        FROM generate_series(0, 9) AS y))
 FROM unnest(ARRAY['large', 'small']) AS r \g /dev/null
 
+-- The probe cell moves every day, at noon.
+INSERT INTO accum.large_movements (recorder, period, warehouse, product, quantity, amount)
+    SELECT 'probe', timestamptz '2016-01-01 12:00+00' + i * interval '1 day', 99, 99, 1, 1
+    FROM generate_series(0, 3652) AS i;
+INSERT INTO accum.small_movements (recorder, period, warehouse, product, quantity, amount)
+    SELECT recorder, period, warehouse, product, quantity, amount FROM accum.large_movements WHERE warehouse = 99;
+
 -- Movements evenly over ten years.  As in a real shop (the Online Retail data
 -- set: 42,000 lines a month of 2,700 stock codes) an assortment is on sale for
 -- some months: of 10 warehouses by 10,000 products some 3,000 cells move in a
