@@ -419,7 +419,7 @@ append_statement_columns(StringInfo sql, const AccumRegisterDef *def)
 			/* The longest possible name is one byte too long. */
 			if (strlen(name) >= NAMEDATALEN)
 				name[NAMEDATALEN - 1] = '\0';
-			appendStringInfo(sql, ",\n\t\"%s\" %s", name, def->resources[i].sum_type);
+			appendStringInfo(sql, ",\n\t%s %s", accum_ident(name, ""), def->resources[i].sum_type);
 			pfree(name);
 		}
 	}
@@ -469,7 +469,7 @@ append_cell_columns(StringInfo sql, const AccumRegisterDef *def, const char *pre
 	{
 		const char *name = i < def->ndims ? def->dims[i].name : def->resources[i - def->ndims].name;
 
-		appendStringInfo(sql, "%s%s\"%s\"", i > 0 ? ", " : "", prefix, name);
+		appendStringInfo(sql, "%s%s%s", i > 0 ? ", " : "", prefix, accum_ident(name, ""));
 	}
 }
 
@@ -552,16 +552,18 @@ append_balances_at_functions(StringInfo sql, const AccumRegisterDef *def)
 		appendStringInfo(sql, "CREATE FUNCTION %s(at_date %s)\nRETURNS TABLE (", function,
 						 bound_types[i].name);
 		for (int c = 0; c < def->ndims; c++)
-			appendStringInfo(sql, "\"%s\" %s, ", def->dims[c].name, def->dims[c].type);
+			appendStringInfo(sql, "%s %s, ", accum_ident(def->dims[c].name, ""),
+							 def->dims[c].type);
 		for (int c = 0; c < def->nresources; c++)
-			appendStringInfo(sql, "%s\"%s\" %s", c > 0 ? ", " : "", def->resources[c].name,
+			appendStringInfo(sql, "%s%s %s", c > 0 ? ", " : "",
+							 accum_ident(def->resources[c].name, ""),
 							 def->resources[c].sum_type);
 		appendStringInfoString(sql, ")\nLANGUAGE sql STABLE\nBEGIN ATOMIC\n\tSELECT ");
 		for (int c = 0; c < def->ndims; c++)
-			appendStringInfo(sql, "b.\"%s\", ", def->dims[c].name);
+			appendStringInfo(sql, "b.%s, ", accum_ident(def->dims[c].name, ""));
 		for (int c = 0; c < def->nresources; c++)
-			appendStringInfo(sql, "%ssum(b.\"%s\")::%s", c > 0 ? ", " : "",
-							 def->resources[c].name, def->resources[c].sum_type);
+			appendStringInfo(sql, "%ssum(b.%s)::%s", c > 0 ? ", " : "",
+							 accum_ident(def->resources[c].name, ""), def->resources[c].sum_type);
 		appendStringInfoString(sql, "\n\tFROM (");
 		for (size_t b = 0; b < lengthof(branches); b++)
 		{
@@ -573,7 +575,7 @@ append_balances_at_functions(StringInfo sql, const AccumRegisterDef *def)
 		}
 		appendStringInfoString(sql, ") b\n\tGROUP BY ");
 		for (int c = 0; c < def->ndims; c++)
-			appendStringInfo(sql, "%sb.\"%s\"", c > 0 ? ", " : "", def->dims[c].name);
+			appendStringInfo(sql, "%sb.%s", c > 0 ? ", " : "", accum_ident(def->dims[c].name, ""));
 		appendStringInfo(sql, "%s HAVING sum(b.movements_count) > 0;\nEND;\n",
 						 def->ndims == 0 ? "()" : "");
 		append_function_comment(sql, def, "balances_at", bound_types[i].name,

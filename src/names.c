@@ -109,6 +109,19 @@ accum_partition_name(const char *reg, AccumUnit unit, AccumDay start)
 	}
 }
 
+/* A name with a suffix as a quoted SQL identifier, palloc'd. */
+char *
+accum_ident(const char *name, const char *suffix)
+{
+	char	   *whole = psprintf("%s%s", name, suffix);
+	StringInfoData text;
+
+	initStringInfo(&text);
+	accum_append_ident(&text, whole);
+	pfree(whole);
+	return text.data;
+}
+
 /* Append name as a quoted SQL identifier. */
 void
 accum_append_ident(StringInfo buf, const char *name)

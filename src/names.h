@@ -36,6 +36,7 @@ extern const char *accum_role_name(AccumRole role);
 extern bool accum_role_from_name(const char *name, AccumRole *role);
 extern char *accum_relation_name(const char *reg, AccumRole role);
 extern char *accum_partition_name(const char *reg, AccumUnit unit, AccumDay start);
+extern char *accum_ident(const char *name, const char *suffix);
 extern void accum_append_ident(StringInfo buf, const char *name);
 extern void accum_append_literal(StringInfo buf, const char *value);
 

@@ -101,14 +101,15 @@ append_result(StringInfo sql, AccumRegister *reg, const AccumGrouping *grouping)
 	{
 		const char *name = reg->dims[grouping->dims[i]].name;
 
-		append_object_item(sql, position++, name, psprintf("t.\"%s\"", name));
+		append_object_item(sql, position++, name, psprintf("t.%s", accum_ident(name, "")));
 	}
 	for (int i = 0; i < reg->nresources; i++)
 	{
 		AccumColumn *resource = &reg->resources[i];
 
 		append_object_item(sql, position++, resource->name,
-						   psprintf("COALESCE(pg_catalog.sum(t.\"%s\"), 0::%s)", resource->name,
+						   psprintf("COALESCE(pg_catalog.sum(t.%s), 0::%s)",
+									accum_ident(resource->name, ""),
 									format_type_with_typemod(resource->type, resource->typmod)));
 	}
 	appendStringInfoString(sql, ") AS result");

@@ -45,13 +45,14 @@ append_select(AccumQuery *query, AccumRegister *reg, const AccumGrouping *groupi
 	appendStringInfoString(sql, grouping->n > 0 ? ", " : "");
 	for (int i = 0; i < reg->nresources; i++)
 	{
-		const char *name = reg->resources[i].name;
+		const char *name = accum_ident(reg->resources[i].name, "");
+		const char *receipt = accum_ident(reg->resources[i].name, "_receipt");
 
 		if (totals)
-			appendStringInfo(sql, "t.\"%s\", t.\"%s_receipt\", ", name, name);
+			appendStringInfo(sql, "t.%s, t.%s, ", name, receipt);
 		else
-			appendStringInfo(sql, "t.\"%s\", CASE WHEN t.\"%s\" OPERATOR(pg_catalog.>) 0 THEN t.\"%s\" ELSE 0 END AS \"%s_receipt\", ",
-							 name, name, name, name);
+			appendStringInfo(sql, "t.%s, CASE WHEN t.%s OPERATOR(pg_catalog.>) 0 THEN t.%s ELSE 0 END AS %s, ",
+							 name, name, name, receipt);
 	}
 	appendStringInfo(sql, "%s AS movements_count", totals ? "t.movements_count" : "1::bigint");
 }

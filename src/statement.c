@@ -104,6 +104,15 @@ measure_zero(Statement *st, int resource)
 	}
 }
 
+/* The grouped dimensions, each with a prefix. */
+static void
+append_group(AccumQuery *query, Statement *st, const char *prefix)
+{
+	for (int i = 0; i < st->grouping.n; i++)
+		appendStringInfo(&query->sql, "%s%s", prefix,
+						 accum_ident(st->reg->dims[st->grouping.dims[i]].name, ""));
+}
+
 /* The sums of what a cut covers, by unit and group. */
 static void
 append_part(AccumQuery *query, Statement *st, TimestampTz from, TimestampTz before,
@@ -117,24 +126,23 @@ append_part(AccumQuery *query, Statement *st, TimestampTz from, TimestampTz befo
 				   unit == NULL ? ACCUM_UNIT_YEAR : accum_unit_totals_level(st->unit), &cut);
 	appendStringInfo(&query->sql, "SELECT %s AS unit_start",
 					 opening ? "NULL::date" : unit == NULL ? "'-infinity'::date" : "t.unit_start");
-	for (int i = 0; i < st->grouping.n; i++)
-		appendStringInfo(&query->sql, ", t.\"%s\"", reg->dims[st->grouping.dims[i]].name);
+	append_group(query, st, ", t.");
 	for (int i = 0; i < reg->nresources; i++)
 	{
-		const char *name = reg->resources[i].name;
+		const char *name = accum_ident(reg->resources[i].name, "");
+		const char *receipt = accum_ident(reg->resources[i].name, "_receipt");
 		const char *type = format_type_be(measure_type(st, i));
 
-		appendStringInfo(&query->sql, ", COALESCE(pg_catalog.sum(t.\"%s\"), 0::%s)::%s AS \"%s\"",
+		appendStringInfo(&query->sql, ", COALESCE(pg_catalog.sum(t.%s), 0::%s)::%s AS %s",
 						 name, format_type_with_typemod(reg->resources[i].type,
 														reg->resources[i].typmod), type, name);
-		appendStringInfo(&query->sql, ", COALESCE(pg_catalog.sum(t.\"%s_receipt\"), 0)::%s AS \"%s_receipt\"",
-						 name, type, name);
+		appendStringInfo(&query->sql, ", COALESCE(pg_catalog.sum(t.%s), 0)::%s AS %s",
+						 receipt, type, receipt);
 	}
 	appendStringInfoString(&query->sql, " FROM ");
 	accum_sources_append(query, reg, &st->filter, &st->grouping, &cut, unit);
 	appendStringInfo(&query->sql, " t GROUP BY %s", unit != NULL ? "t.unit_start" : "()");
-	for (int i = 0; i < st->grouping.n; i++)
-		appendStringInfo(&query->sql, ", t.\"%s\"", reg->dims[st->grouping.dims[i]].name);
+	append_group(query, st, ", t.");
 	appendStringInfoString(&query->sql,
 						   " HAVING pg_catalog.sum(t.movements_count) OPERATOR(pg_catalog.>) 0");
 }
@@ -148,17 +156,17 @@ statement_query(AccumQuery *query, Statement *st)
 	appendStringInfo(sql, "SELECT u.unit_start, %s",
 					 st->fill && st->before == DT_NOEND
 					 ? "pg_catalog.max(u.unit_start) OVER ()" : "NULL::date");
-	for (int i = 0; i < st->grouping.n; i++)
-		appendStringInfo(sql, ", u.\"%s\"", reg->dims[st->grouping.dims[i]].name);
+	append_group(query, st, ", u.");
 	for (int i = 0; i < reg->nresources; i++)
 	{
-		const char *name = reg->resources[i].name;
-		const char *closing = psprintf("(pg_catalog.sum(u.\"%s\") OVER w)::%s", name,
+		const char *name = accum_ident(reg->resources[i].name, "");
+		const char *receipt = accum_ident(reg->resources[i].name, "_receipt");
+		const char *closing = psprintf("(pg_catalog.sum(u.%s) OVER w)::%s", name,
 									   format_type_be(measure_type(st, i)));
 
-		appendStringInfo(sql, ", %s OPERATOR(pg_catalog.-) u.\"%s\", u.\"%s_receipt\", "
-						 "u.\"%s_receipt\" OPERATOR(pg_catalog.-) u.\"%s\", u.\"%s\", %s",
-						 closing, name, name, name, name, name, closing);
+		appendStringInfo(sql, ", %s OPERATOR(pg_catalog.-) u.%s, u.%s, "
+						 "u.%s OPERATOR(pg_catalog.-) u.%s, u.%s, %s",
+						 closing, name, receipt, receipt, name, name, closing);
 	}
 	appendStringInfoString(sql, " FROM (");
 	if (st->from != DT_NOBEGIN)

@@ -62,7 +62,7 @@ sums_per_resource(AccumRole role)
 static const char *
 sum_name(AccumRegister *reg, int resource, int sum)
 {
-	return psprintf("\"%s%s\"", reg->resources[resource].name, sum == 0 ? "" : "_receipt");
+	return accum_ident(reg->resources[resource].name, sum == 0 ? "" : "_receipt");
 }
 
 static void
@@ -92,12 +92,12 @@ append_truth(StringInfo sql, AccumRegister *reg, AccumRole role, const char *con
 	append_dims(sql, reg, "m.");
 	for (int i = 0; i < reg->nresources; i++)
 	{
-		const char *name = reg->resources[i].name;
+		const char *name = sum_name(reg, i, 0);
 
-		appendStringInfo(sql, ", pg_catalog.sum(m.\"%s\") AS \"%s\"", name, name);
+		appendStringInfo(sql, ", pg_catalog.sum(m.%s) AS %s", name, name);
 		if (is_totals(role))
-			appendStringInfo(sql, ", COALESCE(pg_catalog.sum(m.\"%s\") FILTER (WHERE m.\"%s\" OPERATOR(pg_catalog.>) 0), 0) AS \"%s_receipt\"",
-							 name, name, name);
+			appendStringInfo(sql, ", COALESCE(pg_catalog.sum(m.%s) FILTER (WHERE m.%s OPERATOR(pg_catalog.>) 0), 0) AS %s",
+							 name, name, sum_name(reg, i, 1));
 	}
 	appendStringInfo(sql, ", pg_catalog.count(*) AS movements_count, "
 					 "pg_catalog.max(m.recorded_at) AS last_movement_at, "
@@ -293,6 +293,14 @@ accum_register_rebuild_totals(PG_FUNCTION_ARGS)
 	PG_RETURN_INT32((int32) Min(n, PG_INT32_MAX));
 }
 
+static void
+append_replacement(StringInfo sql, const char *column)
+{
+	const char *name = accum_ident(column, "");
+
+	appendStringInfo(sql, "%s = EXCLUDED.%s, ", name, name);
+}
+
 static uint64
 rebuild_cache(AccumRegister *reg, const char *condition)
 {
@@ -315,10 +323,9 @@ rebuild_cache(AccumRegister *reg, const char *condition)
 	append_truth(&sql, reg, ACCUM_BALANCE_CACHE, condition);
 	appendStringInfoString(&sql, ") e ORDER BY e.dim_hash ON CONFLICT (dim_hash) DO UPDATE SET ");
 	for (int i = 0; i < reg->ndims; i++)
-		appendStringInfo(&sql, "\"%s\" = EXCLUDED.\"%s\", ", reg->dims[i].name, reg->dims[i].name);
+		append_replacement(&sql, reg->dims[i].name);
 	for (int i = 0; i < reg->nresources; i++)
-		appendStringInfo(&sql, "\"%s\" = EXCLUDED.\"%s\", ", reg->resources[i].name,
-						 reg->resources[i].name);
+		append_replacement(&sql, reg->resources[i].name);
 	appendStringInfoString(&sql, "movements_count = EXCLUDED.movements_count, "
 						   "last_movement_at = COALESCE(t.last_movement_at, EXCLUDED.last_movement_at), "
 						   "last_movement_id = COALESCE(t.last_movement_id, EXCLUDED.last_movement_id), "
