@@ -138,4 +138,9 @@ FROM accum.inventory_balances AS balance
            GROUP BY warehouse, product) AS movements USING (warehouse, product)
 ORDER BY warehouse, product;
 
+\echo 'The register can also check itself: every stored sum, by day, month and year as well.'
+\echo
+
+SELECT check_type, status FROM accum.register_verify('inventory');
+
 \echo 'What all this rests on is in docs/concepts.md, every function in docs/reference.md.'

@@ -296,5 +296,6 @@ sub check_example
 	is($? >> 8, 0, "$file runs") or diag($output);
 	is(join("\n", grep { length > 100 } split /\n/, $output), '', "$file has no long lines");
 	is(join("\n", $output =~ /^.*\| f$/mg), '', "$file ends with balances that are right");
+	is(scalar(my @right = $output =~ /^ \w+ +\| OK$/mg), 4, "$file verifies its register");
 	return;
 }
