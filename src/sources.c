@@ -6,7 +6,8 @@
  * fragment at each end, answered by movements (zone.c).  The sources of a range
  * are one subquery, the union of as many branches as the cut has parts: columns
  * unit_start (where a unit is asked for), the grouped dimensions, and for each
- * resource its turnover and receipt, then movements_count.
+ * resource its turnover and receipt, then movements_count.  That is never
+ * negative, so a group has movements when its greatest movements_count is not 0.
  *
  * A filter on some dimensions finds its cells in the balance cache, by an index
  * of the dimension, and their totals by primary key; a register without cache
