@@ -31,6 +31,7 @@ cancel_invoices();
 everything_agrees('without cancelled invoices');
 double_invoices();
 everything_agrees('with 1,000 invoices doubled');
+statement_agrees($_) foreach ('sales', 'invoices');
 register_is_right($node, 'postgres', $_, 'at the end') foreach ('sales', 'invoices');
 
 $node->stop;
@@ -180,5 +181,45 @@ sub double_invoices
 				END LOOP;
 			END \$\$;});
 	}
+	return;
+}
+
+# The statement by month and country against window sums over the lines; its last
+# closing against the balances.
+sub statement_agrees
+{
+	my ($register) = @_;
+	my (@expected, @actual);
+
+	foreach my $resource ('quantity', 'amount')
+	{
+		my $receipt = "coalesce(sum($resource) FILTER (WHERE $resource > 0), 0)";
+
+		push @expected, "sum(sum($resource)) OVER w - sum($resource)", $receipt,
+		  "$receipt - sum($resource)", "sum($resource)", "sum(sum($resource)) OVER w";
+		push @actual, map { "${resource}_$_" } qw(opening receipt expense turnover closing);
+	}
+	is( $node->safe_psql('postgres', sprintf(q{
+		WITH expected AS (
+				SELECT date_trunc('month', invoice_date)::date, country, %s
+				FROM retail GROUP BY 1, 2
+				WINDOW w AS (PARTITION BY country ORDER BY date_trunc('month', invoice_date)::date)),
+			statement AS (
+				SELECT unit_start, country, %s
+				FROM accum.%s_statement(NULL, NULL, group_by => '["country"]', unit => 'month'))
+		SELECT (SELECT count(*) > 0 FROM statement), count(*) FROM (
+			(TABLE expected EXCEPT ALL TABLE statement) UNION ALL
+			(TABLE statement EXCEPT ALL TABLE expected)) AS differences},
+				join(', ', @expected), join(', ', @actual), $register)),
+		't|0', "the statement of $register is what window sums over the lines are");
+	is( $node->safe_psql('postgres', qq{
+		SELECT count(*) FROM (
+			SELECT DISTINCT ON (country) country, quantity_closing, amount_closing
+			FROM accum.${register}_statement(NULL, NULL, group_by => '["country"]', unit => 'month')
+			ORDER BY country, unit_start DESC) AS last
+		FULL JOIN (SELECT country, sum(quantity) AS quantity, sum(amount) AS amount
+			FROM accum.${register}_balances GROUP BY country) AS balance USING (country)
+		WHERE (quantity_closing, amount_closing) IS DISTINCT FROM (quantity, amount)}),
+		'0', "the last closing of $register is its balance");
 	return;
 }
