@@ -171,12 +171,12 @@ lock_documents(AccumRegister *reg, ArrayType *recorders, const Datum *claim,
 }
 
 static void
-bump_documents(AccumRegister *reg, ArrayType *recorders, AccumDocumentLock *lock)
+bump_documents(AccumRegister *reg, AccumDocumentLock *lock)
 {
 	AccumQueryState state;
 
 	accum_query_begin(&state, accum_register_owner(reg));
-	accum_recorders_bump(reg, recorders, lock);
+	accum_recorders_bump(reg, lock);
 	accum_query_end(&state);
 }
 
@@ -207,7 +207,7 @@ unpost_documents(AccumRegister *reg, ArrayType *recorders)
 										lengthof(types), types, true);
 		foreach(lc, lock.units)
 		{
-			Datum		values[3] = {PointerGetDatum(recorders)};
+			Datum		values[3] = {PointerGetDatum(lock.recorders)};
 
 			unit_bounds(reg, lfirst_int(lc), &values[1], &values[2]);
 			n += accum_query_run_at(*plan, values, lock.seen, SPI_OK_DELETE);
@@ -221,7 +221,7 @@ unpost_documents(AccumRegister *reg, ArrayType *recorders)
 	}
 	PG_END_TRY();
 	accum_change_end(change);
-	bump_documents(reg, recorders, &lock);
+	bump_documents(reg, &lock);
 	return n;
 }
 
@@ -441,7 +441,7 @@ accum_register_repost(PG_FUNCTION_ARGS)
 	}
 	PG_END_TRY();
 	accum_change_end(change);
-	bump_documents(reg, recorders, &lock);
+	bump_documents(reg, &lock);
 	tuplestore_end(batch->rows);
 	PG_RETURN_INT32(batch->nrows);
 }

@@ -183,13 +183,16 @@ accum_recorder_claim(AccumRegister *reg, Datum recorder)
  * Lock documents against other unposts and reposts until the transaction ends.
  * Returns false when the map knows none of them: then nothing is locked.
  *
+ * lock->recorders gets the documents that were locked.  Others of the array may
+ * become known while we wait; they are not ours to touch.
+ *
  * lock->units gets the first days of the partition units in which they have, or
  * had, movements: a list of ints, allocated in result_context, in ascending order
  * without repetition.
  *
- * The first statement locks, in key order, the rows that it sees.  Rows that
- * commit meanwhile need no lock: whoever comes later sees and waits for the ones
- * we have.  The second statement, whose snapshot is younger than the locks, sees
+ * The first statement locks, in key order, the rows that it sees.  Further rows
+ * of these documents that commit meanwhile need no lock: whoever comes later sees
+ * and waits for the ones we have.  The second statement, whose snapshot is younger than the locks, sees
  * what the last holder of the locks left.  That snapshot is kept in lock->seen
  * for the statements that visit the units: all see the same state, and a post
  * that commits between two of them is seen by none.
@@ -207,21 +210,31 @@ accum_recorders_lock(AccumRegister *reg, ArrayType *recorders,
 	Oid			array_type = get_array_type(reg->recorder.type);
 	Datum		value = PointerGetDatum(recorders);
 	const char *map = reg->relation_names[ACCUM_RECORDERS];
+	MemoryContext old;
+	bool		isnull;
 	uint64		n;
 
 	lock->units = NIL;
 	lock->locked = RegisterSnapshot(GetTransactionSnapshot());
 	plan = accum_register_plan(reg, &lock_key);
 	if (*plan == NULL)
-		*plan = accum_query_prepare(psprintf("SELECT FROM %s WHERE recorder = ANY ($1) "
-											 "ORDER BY recorder, unit_start FOR NO KEY UPDATE", map),
+		*plan = accum_query_prepare(psprintf("WITH locked AS (SELECT recorder FROM %s "
+											 "WHERE recorder = ANY ($1) "
+											 "ORDER BY recorder, unit_start FOR NO KEY UPDATE) "
+											 "SELECT array_agg(DISTINCT recorder) FROM locked", map),
 									1, &array_type, false);
-	if (accum_derived_run(reg, *plan, reg->relations[ACCUM_RECORDERS], &value, lock->locked,
-						  SPI_OK_SELECT) == 0)
+	(void) accum_derived_run(reg, *plan, reg->relations[ACCUM_RECORDERS], &value, lock->locked,
+							 SPI_OK_SELECT);
+	value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	if (isnull)
 	{
 		UnregisterSnapshot(lock->locked);
 		return false;
 	}
+	old = MemoryContextSwitchTo(result_context);
+	lock->recorders = DatumGetArrayTypePCopy(value);
+	value = PointerGetDatum(lock->recorders);
+	MemoryContextSwitchTo(old);
 
 	plan = accum_register_plan(reg, &units_key);
 	if (*plan == NULL)
@@ -231,15 +244,14 @@ accum_recorders_lock(AccumRegister *reg, ArrayType *recorders,
 									1, &array_type, false);
 	lock->seen = RegisterSnapshot(GetTransactionSnapshot());
 	n = accum_query_run_at(*plan, &value, lock->seen, SPI_OK_SELECT);
+	old = MemoryContextSwitchTo(result_context);
 	for (uint64 i = 0; i < n; i++)
 	{
-		bool		isnull;
 		Datum		unit = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull);
-		MemoryContext old = MemoryContextSwitchTo(result_context);
 
 		lock->units = lappend_int(lock->units, DatumGetDateADT(unit));
-		MemoryContextSwitchTo(old);
 	}
+	MemoryContextSwitchTo(old);
 	return true;
 }
 
@@ -251,12 +263,12 @@ accum_recorders_lock(AccumRegister *reg, ArrayType *recorders,
  * must not wait for somebody who has yet to wait for it.
  */
 void
-accum_recorders_bump(AccumRegister *reg, ArrayType *recorders, AccumDocumentLock *lock)
+accum_recorders_bump(AccumRegister *reg, AccumDocumentLock *lock)
 {
 	AccumPlanKey key = {.purpose = PLAN_BUMP};
 	SPIPlanPtr *plan = accum_register_plan(reg, &key);
 	Oid			array_type = get_array_type(reg->recorder.type);
-	Datum		value = PointerGetDatum(recorders);
+	Datum		value = PointerGetDatum(lock->recorders);
 
 	if (*plan == NULL)
 		*plan = accum_query_prepare(psprintf("UPDATE %s SET revision = revision + 1 "

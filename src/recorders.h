@@ -15,6 +15,7 @@ typedef struct AccumDocuments AccumDocuments;
 /* Documents locked by an unpost or repost; see accum_recorders_lock. */
 typedef struct AccumDocumentLock
 {
+	ArrayType  *recorders;		/* those locked, of those asked for */
 	List	   *units;
 	Snapshot	locked;			/* shows the rows that are locked */
 	Snapshot	seen;			/* shows the documents as they are */
@@ -28,7 +29,6 @@ extern void accum_documents_free(AccumDocuments *documents);
 extern void accum_recorder_claim(AccumRegister *reg, Datum recorder);
 extern bool accum_recorders_lock(AccumRegister *reg, ArrayType *recorders,
 								 MemoryContext result_context, AccumDocumentLock *lock);
-extern void accum_recorders_bump(AccumRegister *reg, ArrayType *recorders,
-								 AccumDocumentLock *lock);
+extern void accum_recorders_bump(AccumRegister *reg, AccumDocumentLock *lock);
 
 #endif							/* ACCUM_RECORDERS_H */
