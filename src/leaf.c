@@ -4,11 +4,13 @@
  *
  * A row trigger runs on the partition that the row goes to, whose columns may
  * be numbered differently from those of movements.  What is known of a partition
- * is cached for the session and forgotten with any change to it or to movements.
+ * is cached for the session and forgotten with any change to it or to movements,
+ * its memory at the end of the transaction.
  */
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/xact.h"
 #include "catalog/partition.h"
 #include "catalog/pg_trigger.h"
 #include "utils/hsearch.h"
@@ -19,6 +21,7 @@
 #include "leaf.h"
 
 static HTAB *leaves = NULL;
+static bool some_invalid = false;
 
 static void
 leaf_relcache_callback(Datum arg, Oid relation)
@@ -32,8 +35,33 @@ leaf_relcache_callback(Datum arg, Oid relation)
 	while ((leaf = hash_seq_search(&status)) != NULL)
 	{
 		if (relation == InvalidOid || relation == leaf->relation || relation == leaf->movements)
+		{
 			leaf->valid = false;
+			some_invalid = true;
+		}
 	}
+}
+
+/* At the end of a transaction nobody holds an entry: free those out of use. */
+static void
+leaf_xact_callback(XactEvent event, void *arg)
+{
+	HASH_SEQ_STATUS status;
+	AccumLeaf  *leaf;
+
+	if (!some_invalid || (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT &&
+						  event != XACT_EVENT_PREPARE))
+		return;
+	hash_seq_init(&status, leaves);
+	while ((leaf = hash_seq_search(&status)) != NULL)
+	{
+		if (leaf->valid)
+			continue;
+		if (leaf->context != NULL)
+			MemoryContextDelete(leaf->context);
+		hash_search(leaves, &leaf->relation, HASH_REMOVE, NULL);
+	}
+	some_invalid = false;
 }
 
 /* Once per backend, when the library is loaded. */
@@ -44,6 +72,7 @@ accum_leaf_init(void)
 
 	leaves = hash_create("accum partitions", 64, &info, HASH_ELEM | HASH_BLOBS);
 	CacheRegisterRelcacheCallback(leaf_relcache_callback, (Datum) 0);
+	RegisterXactCallback(leaf_xact_callback, NULL);
 }
 
 static AttrNumber
@@ -142,6 +171,7 @@ accum_leaf_register(Relation relation, AccumLeaf **leaf)
 		(*leaf)->valid = false;
 		(*leaf)->context = NULL;
 		(*leaf)->movements = InvalidOid;
+		some_invalid = true;	/* it may never become valid */
 	}
 	if (!(*leaf)->valid)
 		leaf_load(*leaf, relation);
