@@ -33,7 +33,7 @@ CREATE TABLE accum._register_relations (
     UNIQUE (register, role)
 );
 COMMENT ON TABLE accum._register_relations IS
-    'The relations of each register by role: movements, recorders, balance_cache, totals_year, totals_month, totals_day.';
+    'The relations of each register by role: movements, recorders, balance_cache_delta, balance_cache, totals_year, totals_month, totals_day.';
 GRANT SELECT ON accum._register_relations TO PUBLIC;
 
 CREATE TABLE accum._register_seeds (
@@ -42,6 +42,14 @@ CREATE TABLE accum._register_seeds (
 );
 COMMENT ON TABLE accum._register_seeds IS
     'The secret that each register''s cells are hashed with. Not for reading: who knows it can choose dimension values that collide.';
+
+CREATE TABLE accum._delta_merges (
+    register  text COLLATE "C" PRIMARY KEY,
+    merged_at timestamptz NOT NULL
+) WITH (fillfactor = 50);
+COMMENT ON TABLE accum._delta_merges IS
+    'When deltas of a register with high_write were folded last; no row when they never were.';
+GRANT SELECT ON accum._delta_merges TO PUBLIC;
 
 SELECT pg_catalog.pg_extension_config_dump('accum._registers', '');
 SELECT pg_catalog.pg_extension_config_dump('accum._register_relations', '');

@@ -94,8 +94,9 @@ BEGIN ATOMIC
         'totals_day_rows', max(accum._row_count(t.relation)) FILTER (WHERE t.role = 'totals_day'),
         'totals_month_rows', max(accum._row_count(t.relation)) FILTER (WHERE t.role = 'totals_month'),
         'totals_year_rows', max(accum._row_count(t.relation)) FILTER (WHERE t.role = 'totals_year'),
-        'delta_buffer_pending', 0,
-        'last_delta_merge', NULL::timestamptz,
+        'delta_buffer_pending', CASE WHEN bool_or(t.role = 'balance_cache_delta')
+            THEN max(accum._row_count(t.relation)) FILTER (WHERE t.role = 'balance_cache_delta') ELSE 0 END,
+        'last_delta_merge', (SELECT d.merged_at FROM accum._delta_merges d WHERE d.register = own.register),
         'table_sizes', jsonb_object_agg(t.role, s.bytes))
     FROM accum._register_movements(p_name) AS m (relation)
          JOIN accum._register_relations own ON own.relation = m.relation
@@ -103,7 +104,7 @@ BEGIN ATOMIC
          CROSS JOIN LATERAL (SELECT coalesce(sum(pg_total_relation_size(i.inhrelid)), 0)::bigint
                                     + pg_total_relation_size(t.relation) AS bytes
                              FROM pg_inherits i WHERE i.inhparent = t.relation) s
-    GROUP BY m.relation;
+    GROUP BY m.relation, own.register;
 END;
 COMMENT ON FUNCTION accum.register_stats(text) IS
-    'Size of a register: movements_count (exact, from year totals), partitions_count (with the default one), rows of the derived tables (counted up to 1,000 pages, estimated above; NULL for a table that the register does not have or the caller may not read), pending deltas, and table_sizes in bytes by role, indexes included. Errors: 42704 when there is none.';
+    'Size of a register: movements_count (exact, from year totals), partitions_count (with the default one), rows of the derived tables (counted up to 1,000 pages, estimated above; NULL for a table that the register does not have or the caller may not read), deltas pending and when any were folded last (NULL: never), and table_sizes in bytes by role, indexes included. Errors: 42704 when there is none.';

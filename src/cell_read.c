@@ -2,10 +2,9 @@
  * cell_read.c
  *		The sums of one cell, read straight from its rows.
  *
- * One cell's balance is a handful of rows found by index: the cache row, or rows
- * of totals and movements of part of a day.  Running a query for them costs
- * several times as much as reading them, so they are read with index scans under
- * the active snapshot.
+ * One cell's balance is a handful of rows found by index (cell_scan.c): the cache
+ * row, or rows of totals and movements of part of a day, and deltas that are not
+ * folded yet.  All are read under the active snapshot.
  *
  * What a query would check is checked first: the caller's SELECT privilege on
  * every relation to be read, and that no row security applies.  Where anything
@@ -14,11 +13,8 @@
  */
 #include "postgres.h"
 
-#include "access/relscan.h"
 #include "access/table.h"
-#include "access/tableam.h"
 #include "catalog/partition.h"
-#include "catalog/pg_am.h"
 #include "miscadmin.h"
 #include "partitioning/partbounds.h"
 #include "partitioning/partdesc.h"
@@ -33,28 +29,8 @@
 
 #include "cell.h"
 #include "cell_read.h"
-#include "compat.h"
+#include "cell_scan.h"
 #include "leaf.h"
-
-/* Where a relation keeps what is looked for and what is summed. */
-typedef struct CellColumns
-{
-	AttrNumber	dim_hash;
-	AttrNumber	period;			/* none in the cache */
-	const AttrNumber *dims;
-	const AttrNumber *resources;
-} CellColumns;
-
-/* The range of period to read: [from, to), as values of its type. */
-typedef struct PeriodRange
-{
-	bool		has_from;
-	bool		has_to;
-	Datum		from;
-	Datum		to;
-	RegProcedure ge;
-	RegProcedure lt;
-} PeriodRange;
 
 static bool
 may_read(Oid relation)
@@ -63,90 +39,20 @@ may_read(Oid relation)
 		check_enable_rls(relation, InvalidOid, true) == RLS_NONE;
 }
 
-/*
- * Open the btree index of a relation on dim_hash, or on (dim_hash, period);
- * NULL when there is none to rely on.
- */
-static Relation
-open_index(Relation rel, const CellColumns *columns, bool with_period)
-{
-	List	   *indexes = RelationGetIndexList(rel);
-	Relation	result = NULL;
-	ListCell   *lc;
-
-	foreach(lc, indexes)
-	{
-		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
-		Form_pg_index form = index->rd_index;
-
-		if (form->indisvalid && index->rd_rel->relam == BTREE_AM_OID &&
-			RelationGetIndexPredicate(index) == NIL &&
-			form->indnkeyatts == (with_period ? 2 : 1) &&
-			form->indkey.values[0] == columns->dim_hash &&
-			(!with_period || form->indkey.values[1] == columns->period))
-		{
-			result = index;
-			break;
-		}
-		index_close(index, AccessShareLock);
-	}
-	list_free(indexes);
-	return result;
-}
-
-static int
-scan_keys(int64 hash, const PeriodRange *period, ScanKeyData *keys)
-{
-	int			n = 0;
-
-	ScanKeyInit(&keys[n++], 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(hash));
-	if (period != NULL && period->has_from)
-		ScanKeyInit(&keys[n++], 2, BTGreaterEqualStrategyNumber, period->ge, period->from);
-	if (period != NULL && period->has_to)
-		ScanKeyInit(&keys[n++], 2, BTLessStrategyNumber, period->lt, period->to);
-	return n;
-}
-
-static bool
-row_is_of_cell(AccumRegister *reg, const AccumFilter *cell, TupleTableSlot *slot,
-			   const CellColumns *columns)
-{
-	for (int i = 0; i < reg->ndims; i++)
-	{
-		bool		isnull;
-		Datum		value = slot_getattr(slot, columns->dims[i], &isnull);
-
-		if (!accum_column_equal(&reg->dims[i], value, isnull, cell->values[i], cell->nulls[i]))
-			return false;
-	}
-	return true;
-}
-
 /* Add up a cell's rows in one relation; false when it cannot be read so. */
 static bool
 read_relation(AccumRegister *reg, const AccumFilter *cell, int64 hash, Oid relation,
-			  const CellColumns *columns, const PeriodRange *period, AccumSum *sums)
+			  const AccumCellColumns *columns, const AccumPeriodRange *period, AccumSum *sums)
 {
-	Relation	rel = table_open(relation, AccessShareLock);
-	Relation	index = rel->rd_rel->relkind == RELKIND_RELATION
-		? open_index(rel, columns, period != NULL) : NULL;
+	AccumCellScan scan;
 	TupleTableSlot *slot;
-	IndexScanDesc scan;
-	ScanKeyData keys[3];
-	int			nkeys = scan_keys(hash, period, keys);
 
-	if (index == NULL)
-	{
-		table_close(rel, AccessShareLock);
+	if (!accum_cell_scan_open(&scan, relation, columns, GetActiveSnapshot()))
 		return false;
-	}
-	slot = table_slot_create(rel, NULL);
-	scan = accum_index_beginscan(rel, index, GetActiveSnapshot(), nkeys);
-	index_rescan(scan, keys, nkeys, NULL, 0);
-	while (index_getnext_slot(scan, ForwardScanDirection, slot))
+	accum_cell_scan_find(&scan, hash, period);
+	while ((slot = accum_cell_scan_next(&scan)) != NULL)
 	{
-		CHECK_FOR_INTERRUPTS();
-		if (!row_is_of_cell(reg, cell, slot, columns))
+		if (!accum_cell_scan_is_cell(&scan, reg, cell->values, cell->nulls))
 			continue;
 		for (int i = 0; i < reg->nresources; i++)
 		{
@@ -157,19 +63,15 @@ read_relation(AccumRegister *reg, const AccumFilter *cell, int64 hash, Oid relat
 				accum_sum_add_value(&sums[i], reg->resources[i].type, value, 1);
 		}
 	}
-	index_endscan(scan);
-	ExecDropSingleTupleTableSlot(slot);
-	index_close(index, AccessShareLock);
-	table_close(rel, AccessShareLock);
+	accum_cell_scan_close(&scan);
 	return true;
 }
 
 static bool
 read_role(AccumRegister *reg, const AccumFilter *cell, int64 hash, AccumRole role,
-		  const PeriodRange *period, AccumSum *sums)
+		  const AccumPeriodRange *period, AccumSum *sums)
 {
-	CellColumns columns = {reg->hash_attnums[role], reg->period_attnums[role],
-	reg->dim_attnums[role], reg->resource_attnums[role]};
+	AccumCellColumns columns = accum_cell_columns(reg, role);
 
 	return may_read(reg->relations[role]) &&
 		read_relation(reg, cell, hash, reg->relations[role], &columns, period, sums);
@@ -194,23 +96,24 @@ sums_are_exact(AccumRegister *reg)
 bool
 accum_cell_read_current(AccumRegister *reg, const AccumFilter *cell, AccumSum *sums)
 {
-	if (!sums_are_exact(reg))
-		return false;
-	return read_role(reg, cell, accum_cell_hash(reg, cell->values, cell->nulls),
-					 ACCUM_BALANCE_CACHE, NULL, sums);
+	int64		hash = accum_cell_hash(reg, cell->values, cell->nulls);
+
+	return sums_are_exact(reg) &&
+		read_role(reg, cell, hash, ACCUM_BALANCE_CACHE, NULL, sums) &&
+		(!accum_register_has(reg, ACCUM_DELTA) ||
+		 read_role(reg, cell, hash, ACCUM_DELTA, NULL, sums));
 }
 
+/* The rows of one cell for units from a first day up to, and without, another. */
 static bool
-read_span(AccumRegister *reg, const AccumFilter *cell, int64 hash, const AccumSpan *span,
-		  AccumSum *sums)
+read_units(AccumRegister *reg, const AccumFilter *cell, int64 hash, AccumRole role,
+		   AccumDay from, AccumDay to, AccumSum *sums)
 {
-	AccumRole	role = span->unit == ACCUM_UNIT_DAY ? ACCUM_TOTALS_DAY
-		: span->unit == ACCUM_UNIT_MONTH ? ACCUM_TOTALS_MONTH : ACCUM_TOTALS_YEAR;
-	PeriodRange period = {
-		.has_from = span->from != ACCUM_DAY_MIN,
-		.has_to = span->to != ACCUM_DAY_MAX,
-		.from = DateADTGetDatum(span->from),
-		.to = DateADTGetDatum(span->to),
+	AccumPeriodRange period = {
+		.has_from = from != ACCUM_DAY_MIN,
+		.has_to = to != ACCUM_DAY_MAX,
+		.from = DateADTGetDatum(from),
+		.to = DateADTGetDatum(to),
 		.ge = F_DATE_GE,
 		.lt = F_DATE_LT,
 	};
@@ -220,15 +123,15 @@ read_span(AccumRegister *reg, const AccumFilter *cell, int64 hash, const AccumSp
 
 static bool
 read_partition(AccumRegister *reg, const AccumFilter *cell, int64 hash, Oid partition,
-			   const PeriodRange *period, AccumSum *sums)
+			   const AccumPeriodRange *period, AccumSum *sums)
 {
 	Relation	rel = table_open(partition, AccessShareLock);
-	CellColumns columns;
+	AccumCellColumns columns;
 	AccumLeaf  *leaf;
 	bool		done;
 
 	(void) accum_leaf_register(rel, &leaf);
-	columns = (CellColumns) {leaf->dim_hash, leaf->period, leaf->dims, leaf->resources};
+	columns = (AccumCellColumns) {leaf->dim_hash, leaf->period, leaf->dims, leaf->resources};
 	done = read_relation(reg, cell, hash, partition, &columns, period, sums);
 	table_close(rel, AccessShareLock);
 	return done;
@@ -241,7 +144,7 @@ read_fragment(AccumRegister *reg, const AccumFilter *cell, int64 hash, Relation 
 {
 	PartitionKey key = RelationGetPartitionKey(movements);
 	PartitionDesc desc = RelationGetPartitionDesc(movements, true);
-	PeriodRange period = {
+	AccumPeriodRange period = {
 		.has_from = true,
 		.has_to = true,
 		.from = TimestampTzGetDatum(fragment->from),
@@ -285,16 +188,22 @@ accum_cell_read_cut(AccumRegister *reg, const AccumFilter *cell, const AccumCut 
 					AccumSum *sums)
 {
 	int64		hash = accum_cell_hash(reg, cell->values, cell->nulls);
+	const AccumRange *range = &cut->range;
 	Relation	movements;
 	bool		done = true;
 
 	if (!sums_are_exact(reg))
 		return false;
-	for (int i = 0; i < cut->range.nspans; i++)
+	for (int i = 0; i < range->nspans; i++)
 	{
-		if (!read_span(reg, cell, hash, &cut->range.spans[i], sums))
+		const AccumSpan *span = &range->spans[i];
+
+		if (!read_units(reg, cell, hash, accum_totals_role(span->unit), span->from, span->to, sums))
 			return false;
 	}
+	if (range->nspans > 0 && accum_register_has(reg, ACCUM_DELTA) &&
+		!read_units(reg, cell, hash, ACCUM_DELTA, range->totals_from, range->totals_to, sums))
+		return false;
 	if (cut->nfragments == 0)
 		return true;
 	if (!may_read(reg->movements))

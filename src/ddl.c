@@ -21,12 +21,21 @@
  */
 #define DERIVED_OPTIONS " WITH (fillfactor = 70)"
 
+/*
+ * Deltas come and go all the time: their table keeps its size when it is
+ * vacuumed as soon as some thousands have gone.
+ */
+#define DELTA_OPTIONS " WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, " \
+	"autovacuum_vacuum_cost_delay = 0)"
+
 /* Which relations a register of this definition has. */
 bool
 accum_ddl_has_relation(const AccumRegisterDef *def, AccumRole role)
 {
 	switch (role)
 	{
+		case ACCUM_DELTA:
+			return def->high_write;
 		case ACCUM_BALANCE_CACHE:
 			return def->kind == ACCUM_KIND_BALANCE;
 		case ACCUM_TOTALS_DAY:
@@ -192,6 +201,17 @@ append_cache(StringInfo sql, const AccumRegisterDef *def)
 	pfree(table);
 }
 
+/* The two sums that totals and deltas keep of each resource. */
+static void
+append_sums(StringInfo sql, const AccumRegisterDef *def)
+{
+	for (int i = 0; i < def->nresources; i++)
+	{
+		append_column(sql, &def->resources[i], "", " NOT NULL");
+		append_column(sql, &def->resources[i], "_receipt", " NOT NULL");
+	}
+}
+
 static void
 append_totals(StringInfo sql, const AccumRegisterDef *def, AccumRole role, const char *unit)
 {
@@ -202,11 +222,7 @@ append_totals(StringInfo sql, const AccumRegisterDef *def, AccumRole role, const
 	appendStringInfo(sql, "CREATE TABLE %s (\n\tdim_hash bigint NOT NULL,\n\tperiod date NOT NULL",
 					 table);
 	append_dimensions(sql, def);
-	for (int i = 0; i < def->nresources; i++)
-	{
-		append_column(sql, &def->resources[i], "", " NOT NULL");
-		append_column(sql, &def->resources[i], "_receipt", " NOT NULL");
-	}
+	append_sums(sql, def);
 	appendStringInfoString(sql, ",\n\tmovements_count bigint NOT NULL"
 						   ",\n\tPRIMARY KEY (dim_hash, period)\n)" DERIVED_OPTIONS ";\n");
 
@@ -215,6 +231,31 @@ append_totals(StringInfo sql, const AccumRegisterDef *def, AccumRole role, const
 	append_relation_comment(sql, def, role, comment);
 	append_guard(sql, table, "INSERT OR UPDATE OR DELETE OR TRUNCATE", "_guard_derived");
 	pfree(comment);
+	pfree(table);
+}
+
+/*
+ * Deltas are found by cell, which their primary key leads with; the rest of it
+ * only tells them apart.
+ */
+static void
+append_deltas(StringInfo sql, const AccumRegisterDef *def)
+{
+	char	   *table = relation_text(def->name, ACCUM_DELTA);
+
+	appendStringInfo(sql, "CREATE TABLE %s (\n\tid uuid NOT NULL DEFAULT " ACCUM_SCHEMA "._movement_id(),\n"
+					 "\tcreated_at timestamptz NOT NULL DEFAULT now(),\n"
+					 "\tdim_hash bigint NOT NULL,\n\tperiod date NOT NULL", table);
+	append_dimensions(sql, def);
+	append_sums(sql, def);
+	appendStringInfoString(sql, ",\n\tlast_movement_at timestamptz"
+						   ",\n\tlast_movement_id uuid"
+						   ",\n\tmovements_count bigint NOT NULL"
+						   ",\n\tPRIMARY KEY (dim_hash, id)\n)" DELTA_OPTIONS ";\n");
+	append_relation_comment(sql, def, ACCUM_DELTA,
+							"What posts have added and balance cache and totals do not have yet; period is the first day "
+							"of a unit of the finest totals. Derived from movements.");
+	append_guard(sql, table, "INSERT OR UPDATE OR DELETE OR TRUNCATE", "_guard_derived");
 	pfree(table);
 }
 
@@ -473,6 +514,40 @@ append_cell_columns(StringInfo sql, const AccumRegisterDef *def, const char *pre
 	}
 }
 
+/*
+ * Cells of the cache, each with the sum of its deltas.  These are looked up cell by
+ * cell, so that LIMIT and joins stay on indexes.
+ */
+static void
+append_balances_with_deltas(StringInfo sql, const AccumRegisterDef *def)
+{
+	char	   *cache = relation_text(def->name, ACCUM_BALANCE_CACHE);
+	char	   *delta = relation_text(def->name, ACCUM_DELTA);
+
+	for (int i = 0; i < def->ndims; i++)
+		appendStringInfo(sql, "c.%s, ", accum_ident(def->dims[i].name, ""));
+	for (int i = 0; i < def->nresources; i++)
+	{
+		char	   *name = accum_ident(def->resources[i].name, "");
+
+		appendStringInfo(sql, "(c.%s + COALESCE(d.%s, 0))::%s AS %s, ", name, name,
+						 def->resources[i].type, name);
+	}
+	appendStringInfo(sql, "GREATEST(c.last_movement_at, d.last_movement_at) AS last_movement_at\n"
+					 "\tFROM %s c LEFT JOIN LATERAL (\n\t\tSELECT ", cache);
+	for (int i = 0; i < def->nresources; i++)
+	{
+		char	   *name = accum_ident(def->resources[i].name, "");
+
+		appendStringInfo(sql, "sum(t.%s) AS %s, ", name, name);
+	}
+	appendStringInfo(sql, "sum(t.movements_count) AS movements_count, max(t.last_movement_at) AS last_movement_at\n"
+					 "\t\tFROM %s t WHERE t.dim_hash = c.dim_hash) d ON true\n"
+					 "\tWHERE c.movements_count + COALESCE(d.movements_count, 0) > 0", delta);
+	pfree(delta);
+	pfree(cache);
+}
+
 static void
 append_balances_view(StringInfo sql, const AccumRegisterDef *def)
 {
@@ -480,20 +555,25 @@ append_balances_view(StringInfo sql, const AccumRegisterDef *def)
 	char	   *cache = relation_text(def->name, ACCUM_BALANCE_CACHE);
 
 	appendStringInfo(sql, "CREATE VIEW %s WITH (security_invoker = true) AS\n\tSELECT ", view);
-	append_cell_columns(sql, def, "c.");
-	appendStringInfo(sql, ", c.last_movement_at\n\tFROM %s c WHERE c.movements_count > 0;\n", cache);
-	appendStringInfo(sql, "COMMENT ON VIEW %s IS 'Current balance of each cell of the register that has movements. Read-only.';\n",
+	if (accum_ddl_has_relation(def, ACCUM_DELTA))
+		append_balances_with_deltas(sql, def);
+	else
+	{
+		append_cell_columns(sql, def, "c.");
+		appendStringInfo(sql, ", c.last_movement_at\n\tFROM %s c WHERE c.movements_count > 0", cache);
+	}
+	appendStringInfo(sql, ";\nCOMMENT ON VIEW %s IS 'Current balance of each cell of the register that has movements. Read-only.';\n",
 					 view);
 	pfree(view);
 	pfree(cache);
 }
 
-/* One branch of the balances at a date: totals of a level, or movements. */
+/* One branch of the balances at a date: totals of a level, deltas, or movements. */
 static void
 append_balances_branch(StringInfo sql, const AccumRegisterDef *def, AccumRole role,
 					   const char *before)
 {
-	static const struct
+	const struct
 	{
 		AccumRole	role;
 		const char *unit;
@@ -502,6 +582,7 @@ append_balances_branch(StringInfo sql, const AccumRegisterDef *def, AccumRole ro
 		{ACCUM_TOTALS_YEAR, "year", NULL},
 		{ACCUM_TOTALS_MONTH, "month", "year"},
 		{ACCUM_TOTALS_DAY, "day", "month"},
+		{ACCUM_DELTA, accum_unit_name(def->totals_period), NULL},
 	};
 	char	   *table = relation_text(def->name, role);
 
@@ -538,7 +619,7 @@ static void
 append_balances_at_functions(StringInfo sql, const AccumRegisterDef *def)
 {
 	static const AccumRole branches[] = {
-		ACCUM_TOTALS_YEAR, ACCUM_TOTALS_MONTH, ACCUM_TOTALS_DAY, ACCUM_MOVEMENTS
+		ACCUM_TOTALS_YEAR, ACCUM_TOTALS_MONTH, ACCUM_TOTALS_DAY, ACCUM_DELTA, ACCUM_MOVEMENTS
 	};
 	char	   *function = object_text(def->name, "balances_at");
 	StringInfoData before;
@@ -597,6 +678,8 @@ accum_ddl_register(StringInfo sql, const AccumRegisterDef *def)
 	append_recorders(sql, def);
 	if (accum_ddl_has_relation(def, ACCUM_BALANCE_CACHE))
 		append_cache(sql, def);
+	if (accum_ddl_has_relation(def, ACCUM_DELTA))
+		append_deltas(sql, def);
 	append_totals(sql, def, ACCUM_TOTALS_YEAR, "year");
 	if (accum_ddl_has_relation(def, ACCUM_TOTALS_MONTH))
 		append_totals(sql, def, ACCUM_TOTALS_MONTH, "month");

@@ -296,6 +296,7 @@ registry_remove(const char *name)
 	static const char *const statements[] = {
 		"DELETE FROM " ACCUM_SCHEMA "._register_relations WHERE register = $1",
 		"DELETE FROM " ACCUM_SCHEMA "._register_seeds WHERE name = $1",
+		"DELETE FROM " ACCUM_SCHEMA "._delta_merges WHERE register = $1",
 		"DELETE FROM " ACCUM_SCHEMA "._registers WHERE name = $1",
 	};
 	Oid			type = TEXTOID;

@@ -434,11 +434,7 @@ options_parse(AccumRegisterDef *def, const AccumDefinitionArgs *args)
 				 errmsg("invalid year_start: %d", args->year_start),
 				 errhint("It is the number of the month that a year begins with, 1 to 12.")));
 	def->year_start = args->year_start;
-
-	if (args->high_write)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("high_write is not supported by this version")));
+	def->high_write = args->high_write;
 }
 
 /*

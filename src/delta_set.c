@@ -111,8 +111,8 @@ accum_delta_set_create(AccumRegister *reg)
 }
 
 /* An empty entry in the current context; dims point to room for the values. */
-static AccumDeltaEntry *
-entry_create(AccumRegister *reg)
+AccumDeltaEntry *
+accum_delta_entry_create(AccumRegister *reg)
 {
 	Size		size = MAXALIGN(sizeof(AccumDeltaEntry))
 		+ MAXALIGN(sizeof(AccumDelta) * reg->nresources)
@@ -278,27 +278,25 @@ spill(AccumDeltaSet *set)
 	MemoryContextReset(set->entries_context);
 }
 
-/* The entry of a movement's cell and day, made if there is none yet. */
+/* The entry of a cell and day, made if there is none yet. */
 static AccumDeltaEntry *
-entry_find(AccumDeltaSet *set, const AccumMovement *movement)
+entry_find(AccumDeltaSet *set, SlotKey key, const Datum *dims, const bool *nulls)
 {
-	SlotKey		key = {movement->dim_hash, movement->day};
 	AccumDeltaEntry *entry = set->last_added;
 	bool		found;
 	Slot	   *slot;
 
-	if (entry == NULL || entry->dim_hash != movement->dim_hash ||
-		entry->unit_start != movement->day)
+	if (entry == NULL || entry->dim_hash != key.dim_hash || entry->unit_start != key.day)
 	{
 		if (set->slots == NULL)
 			set->slots = slots_create(set->entries_context, 16, NULL);
 		slot = slots_insert(set->slots, key, &found);
 		if (!found)
 		{
-			entry = entry_create(set->reg);
-			entry->dim_hash = movement->dim_hash;
-			entry->unit_start = movement->day;
-			entry_set_dims(set->reg, entry, movement->dims, movement->nulls);
+			entry = accum_delta_entry_create(set->reg);
+			entry->dim_hash = key.dim_hash;
+			entry->unit_start = key.day;
+			entry_set_dims(set->reg, entry, dims, nulls);
 			slot->entry = entry;
 			set->last_added = entry;
 			return entry;
@@ -306,10 +304,19 @@ entry_find(AccumDeltaSet *set, const AccumMovement *movement)
 		entry = slot->entry;
 		set->last_added = entry;
 	}
-	if (!accum_cell_equal(set->reg, entry->dims, entry->nulls,
-						  movement->dims, movement->nulls))
-		accum_cell_collision(set->reg, movement->dims, movement->nulls);
+	if (!accum_cell_equal(set->reg, entry->dims, entry->nulls, dims, nulls))
+		accum_cell_collision(set->reg, dims, nulls);
 	return entry;
+}
+
+/* Keep the set's memory within bounds, before something is added. */
+static void
+make_room(AccumDeltaSet *set)
+{
+	Assert(!set->sorted);
+	if (set->slots != NULL && set->slots->members % 64 == 63 &&
+		MemoryContextMemAllocated(set->entries_context, true) > (Size) work_mem * 1024)
+		spill(set);
 }
 
 /*
@@ -323,13 +330,10 @@ accum_delta_set_add(AccumDeltaSet *set, const AccumMovement *movement)
 	MemoryContext old;
 	AccumDeltaEntry *entry;
 
-	Assert(!set->sorted);
-	if (set->slots != NULL && set->slots->members % 64 == 63 &&
-		MemoryContextMemAllocated(set->entries_context, true) > (Size) work_mem * 1024)
-		spill(set);
-
+	make_room(set);
 	old = MemoryContextSwitchTo(set->entries_context);
-	entry = entry_find(set, movement);
+	entry = entry_find(set, (SlotKey) {movement->dim_hash, movement->day},
+					   movement->dims, movement->nulls);
 	entry->movements += movement->sign;
 	if (movement->sign > 0)
 		entry_note_last(entry, movement->recorded_at, &movement->id);
@@ -342,6 +346,22 @@ accum_delta_set_add(AccumDeltaSet *set, const AccumMovement *movement)
 		if (accum_value_sign(type, value) > 0)
 			accum_sum_add_value(&entry->deltas[i].receipt, type, value, movement->sign);
 	}
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * Add what another set has written down before: an entry of a cell and the first
+ * day of a unit of the finest totals.  Raises unique_violation like the above.
+ */
+void
+accum_delta_set_add_entry(AccumDeltaSet *set, const AccumDeltaEntry *entry)
+{
+	MemoryContext old;
+
+	make_room(set);
+	old = MemoryContextSwitchTo(set->entries_context);
+	entry_merge(set->reg, entry_find(set, (SlotKey) {entry->dim_hash, entry->unit_start},
+									 entry->dims, entry->nulls), entry);
 	MemoryContextSwitchTo(old);
 }
 
@@ -404,7 +424,7 @@ sort_get(AccumDeltaSet *set)
 	MemoryContextReset(set->read_context[set->read_current]);
 	old = MemoryContextSwitchTo(set->read_context[set->read_current]);
 
-	entry = entry_create(reg);
+	entry = accum_delta_entry_create(reg);
 	entry->dim_hash = DatumGetInt64(slot->tts_values[SORT_DIM_HASH]);
 	entry->unit_start = DatumGetInt32(slot->tts_values[SORT_DAY]);
 	entry->movements = DatumGetInt64(slot->tts_values[SORT_MOVEMENTS]);
@@ -435,7 +455,10 @@ base_next(AccumDeltaSet *set)
 	return set->position < set->nentries ? set->array[set->position++] : NULL;
 }
 
-/* Begin a pass over the entries, rolled up as the derived table wants them. */
+/*
+ * Begin a pass over the entries, rolled up as the derived table wants them; deltas
+ * are those of the finest totals.
+ */
 void
 accum_delta_set_rewind(AccumDeltaSet *set, AccumRole level)
 {
@@ -443,7 +466,7 @@ accum_delta_set_rewind(AccumDeltaSet *set, AccumRole level)
 		sort_entries(set);
 	else if (set->sort != NULL)
 		tuplesort_rescan(set->sort);
-	set->level = level;
+	set->level = level == ACCUM_DELTA ? accum_totals_role(set->reg->totals_period) : level;
 	set->position = 0;
 	set->pending = base_next(set);
 }
@@ -485,7 +508,7 @@ accum_delta_set_next(AccumDeltaSet *set)
 
 		MemoryContextReset(set->rolled_context);
 		old = MemoryContextSwitchTo(set->rolled_context);
-		rolled = entry_create(reg);
+		rolled = accum_delta_entry_create(reg);
 		rolled->dim_hash = first->dim_hash;
 		rolled->unit_start = unit;
 		entry_set_dims(reg, rolled, first->dims, first->nulls);

@@ -13,6 +13,13 @@
  * condition compares dimension values; a row that fails it has the hash of
  * another cell, is left alone, and is missed in the count.
  *
+ * A register with high_write has the set's entries appended to its deltas instead,
+ * which nobody waits for, and folded later (fold.c).  What must not wait until then
+ * is that a cell's hash is its own: the first post to a cell enters it in its home,
+ * the cache (or, in a register without, the totals of the year), with nothing in
+ * it, and every post compares with the row it finds there.  Only that row is ever
+ * waited for, by posts that are the first to a cell at the same time.
+ *
  * Derived tables refuse everybody's DML (see triggers.c) but that of this
  * module: while it runs a statement it says on which table.
  */
@@ -28,13 +35,16 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "cell.h"
+#include "cell_scan.h"
 #include "derived.h"
 #include "query.h"
 
-#define PLAN_UPSERT 1
+#define PLAN_ADD 1
+#define PLAN_NEW_CELLS 13
 #define ROWS_NAME "accum_delta"
 
 /* The guarded table that the engine is writing, and the cell it has come to. */
@@ -108,16 +118,25 @@ accum_derived_run(AccumRegister *reg, SPIPlanPtr plan, Oid relation, Datum *valu
 	return processed;
 }
 
+/* Is it kept by unit, with receipts?  Totals and deltas are. */
 static bool
-is_totals(AccumRole role)
+is_by_unit(AccumRole role)
 {
 	return role != ACCUM_BALANCE_CACHE;
+}
+
+/* Does it say which movement was the last? */
+static bool
+has_last(AccumRole role)
+{
+	return role == ACCUM_BALANCE_CACHE || role == ACCUM_DELTA;
 }
 
 static void
 append_columns(StringInfo sql, AccumRegister *reg, AccumRole role, const char *prefix)
 {
-	appendStringInfo(sql, "%s", is_totals(role) ? psprintf("%speriod, ", prefix) : "");
+	if (is_by_unit(role))
+		appendStringInfo(sql, "%speriod, ", prefix);
 	for (int i = 0; i < reg->ndims; i++)
 	{
 		appendStringInfoString(sql, prefix);
@@ -129,16 +148,17 @@ append_columns(StringInfo sql, AccumRegister *reg, AccumRole role, const char *p
 		appendStringInfoString(sql, prefix);
 		accum_append_ident(sql, reg->resources[i].name);
 		appendStringInfoString(sql, ", ");
-		if (is_totals(role))
+		if (is_by_unit(role))
 		{
 			appendStringInfoString(sql, prefix);
 			accum_append_ident(sql, psprintf("%s_receipt", reg->resources[i].name));
 			appendStringInfoString(sql, ", ");
 		}
 	}
-	if (!is_totals(role))
-		appendStringInfo(sql, "%slast_movement_at, %slast_movement_id, %sversion, ",
-						 prefix, prefix, prefix);
+	if (has_last(role))
+		appendStringInfo(sql, "%slast_movement_at, %slast_movement_id, ", prefix, prefix);
+	if (role == ACCUM_BALANCE_CACHE)
+		appendStringInfo(sql, "%sversion, ", prefix);
 	appendStringInfo(sql, "%smovements_count", prefix);
 }
 
@@ -153,27 +173,49 @@ append_addition(StringInfo sql, const char *column)
 	appendStringInfoString(sql, ", ");
 }
 
-/* The statement that applies the row set to one derived table. */
+/* The statement that inserts the row set into a table, in the table's order. */
+static void
+append_insert(StringInfo sql, AccumRegister *reg, AccumRole role)
+{
+	appendStringInfo(sql, "INSERT INTO %s AS t (dim_hash, ", reg->relation_names[role]);
+	append_columns(sql, reg, role, "");
+	appendStringInfoString(sql, ") SELECT " ACCUM_SCHEMA "._note_row(d.dim_hash), ");
+	append_columns(sql, reg, role, "d.");
+	appendStringInfo(sql, " FROM " ROWS_NAME " d%s",
+					 role >= ACCUM_TOTALS_YEAR ? " ORDER BY d.period, d.dim_hash" : "");
+}
+
+/* The statement that enters cells in their home. */
 static char *
-upsert_sql(AccumRegister *reg, AccumRole role)
+new_cells_sql(AccumRegister *reg, AccumRole role)
 {
 	StringInfoData sql;
 
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "INSERT INTO %s AS t (dim_hash, ", reg->relation_names[role]);
-	append_columns(&sql, reg, role, "");
-	appendStringInfoString(&sql, ") SELECT " ACCUM_SCHEMA "._note_row(d.dim_hash), ");
-	append_columns(&sql, reg, role, "d.");
-	appendStringInfo(&sql, " FROM " ROWS_NAME " d%s ON CONFLICT (dim_hash%s) DO UPDATE SET ",
-					 is_totals(role) ? " ORDER BY d.period, d.dim_hash" : "",
-					 is_totals(role) ? ", period" : "");
+	append_insert(&sql, reg, role);
+	appendStringInfoString(&sql, " ON CONFLICT DO NOTHING");
+	return sql.data;
+}
+
+/* The statement that adds the row set to one table: upserts, or appends deltas. */
+static char *
+addition_sql(AccumRegister *reg, AccumRole role)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	append_insert(&sql, reg, role);
+	if (role == ACCUM_DELTA)
+		return sql.data;
+	appendStringInfo(&sql, " ON CONFLICT (dim_hash%s) DO UPDATE SET ",
+					 is_by_unit(role) ? ", period" : "");
 	for (int i = 0; i < reg->nresources; i++)
 	{
 		append_addition(&sql, reg->resources[i].name);
-		if (is_totals(role))
+		if (is_by_unit(role))
 			append_addition(&sql, psprintf("%s_receipt", reg->resources[i].name));
 	}
-	if (!is_totals(role))
+	if (role == ACCUM_BALANCE_CACHE)
 	{
 		append_addition(&sql, "version");
 		appendStringInfoString(&sql,
@@ -185,17 +227,17 @@ upsert_sql(AccumRegister *reg, AccumRole role)
 	return sql.data;
 }
 
-/* The row type of the row set: the columns of upsert_sql, in its order. */
+/* The row type of the row set: the columns of append_insert, in its order. */
 static TupleDesc
 rows_desc(AccumRegister *reg, AccumRole role)
 {
-	int			natts = is_totals(role) ? reg->ndims + 2 * reg->nresources + 3
-		: reg->ndims + reg->nresources + 5;
+	int			natts = 2 + reg->ndims + (is_by_unit(role) ? 1 + 2 * reg->nresources : reg->nresources)
+		+ (has_last(role) ? 2 : 0) + (role == ACCUM_BALANCE_CACHE ? 1 : 0);
 	TupleDesc	desc = CreateTemplateTupleDesc(natts);
 	int			n = 0;
 
 	TupleDescInitEntry(desc, ++n, "dim_hash", INT8OID, -1, 0);
-	if (is_totals(role))
+	if (is_by_unit(role))
 		TupleDescInitEntry(desc, ++n, "period", DATEOID, -1, 0);
 	for (int i = 0; i < reg->ndims; i++)
 	{
@@ -208,16 +250,17 @@ rows_desc(AccumRegister *reg, AccumRole role)
 		AccumColumn *res = &reg->resources[i];
 
 		TupleDescInitEntry(desc, ++n, res->name, res->type, res->typmod, 0);
-		if (is_totals(role))
+		if (is_by_unit(role))
 			TupleDescInitEntry(desc, ++n, psprintf("%s_receipt", res->name),
 							   res->type, res->typmod, 0);
 	}
-	if (!is_totals(role))
+	if (has_last(role))
 	{
 		TupleDescInitEntry(desc, ++n, "last_movement_at", TIMESTAMPTZOID, -1, 0);
 		TupleDescInitEntry(desc, ++n, "last_movement_id", UUIDOID, -1, 0);
-		TupleDescInitEntry(desc, ++n, "version", INT8OID, -1, 0);
 	}
+	if (role == ACCUM_BALANCE_CACHE)
+		TupleDescInitEntry(desc, ++n, "version", INT8OID, -1, 0);
 	TupleDescInitEntry(desc, ++n, "movements_count", INT8OID, -1, 0);
 	Assert(n == natts);
 	return desc;
@@ -257,15 +300,24 @@ sum_fits(const AccumSum *sum, const AccumColumn *resource, Datum *value)
 	return fits;
 }
 
+/* What a pass over a delta set writes. */
+typedef enum PassKind
+{
+	PASS_FIRST,
+	PASS_SECOND,				/* the rest of deltas too large for one */
+	PASS_NEW_CELLS				/* nothing but the cells */
+} PassKind;
+
 /* One application of a delta set to one derived table. */
 typedef struct Pass
 {
 	AccumRegister *reg;
 	AccumRole	role;
-	bool		second;			/* of two */
+	PassKind	kind;
 	bool		split;			/* some delta was too large for one */
 	Tuplestorestate *rows;
 	TupleTableSlot *slot;
+	MemoryContext scratch;
 } Pass;
 
 /*
@@ -284,14 +336,14 @@ pass_value(Pass *pass, const AccumDeltaEntry *entry, const AccumSum *sum,
 	AccumSum	rest;
 	Datum		value = (Datum) 0;
 
-	if (sum_fits(sum, resource, &value))
+	if (pass->kind == PASS_NEW_CELLS || sum_fits(sum, resource, &value))
 	{
-		if (pass->second)
+		if (pass->kind != PASS_FIRST)
 			(void) sum_fits(&nothing, resource, &value);
 		return value;
 	}
 	accum_sum_halve(sum, resource->type, &half, &rest);
-	if (!sum_fits(pass->second ? &rest : &half, resource, &value))
+	if (!sum_fits(pass->kind == PASS_SECOND ? &rest : &half, resource, &value))
 		sum_out_of_range(pass->reg, pass->role, entry->dims, entry->nulls,
 						 psprintf("resource \"%s\" does not fit its type", resource->name));
 	pass->split = true;
@@ -307,8 +359,9 @@ rows_put(Pass *pass, const AccumDeltaEntry *entry)
 
 	ExecClearTuple(slot);
 	memset(slot->tts_isnull, false, sizeof(bool) * slot->tts_tupleDescriptor->natts);
+	target_dim_hash = entry->dim_hash;
 	slot->tts_values[n++] = Int64GetDatum(entry->dim_hash);
-	if (is_totals(pass->role))
+	if (is_by_unit(pass->role))
 		slot->tts_values[n++] = DateADTGetDatum(entry->unit_start);
 	for (int i = 0; i < reg->ndims; i++)
 	{
@@ -319,18 +372,20 @@ rows_put(Pass *pass, const AccumDeltaEntry *entry)
 	{
 		slot->tts_values[n++] = pass_value(pass, entry, &entry->deltas[i].net,
 										   &reg->resources[i]);
-		if (is_totals(pass->role))
+		if (is_by_unit(pass->role))
 			slot->tts_values[n++] = pass_value(pass, entry, &entry->deltas[i].receipt,
 											   &reg->resources[i]);
 	}
-	if (!is_totals(pass->role))
+	if (has_last(pass->role))
 	{
-		slot->tts_isnull[n] = slot->tts_isnull[n + 1] = !entry->has_last;
+		slot->tts_isnull[n] = slot->tts_isnull[n + 1] =
+			!entry->has_last || pass->kind != PASS_FIRST;
 		slot->tts_values[n++] = TimestampTzGetDatum(entry->last_at);
 		slot->tts_values[n++] = UUIDPGetDatum(&entry->last_id);
-		slot->tts_values[n++] = Int64GetDatum(pass->second ? 0 : 1);
 	}
-	slot->tts_values[n++] = Int64GetDatum(pass->second ? 0 : entry->movements);
+	if (pass->role == ACCUM_BALANCE_CACHE)
+		slot->tts_values[n++] = Int64GetDatum(pass->kind == PASS_FIRST ? 1 : 0);
+	slot->tts_values[n++] = Int64GetDatum(pass->kind == PASS_FIRST ? entry->movements : 0);
 	Assert(n == slot->tts_tupleDescriptor->natts);
 	ExecStoreVirtualTuple(slot);
 	tuplestore_puttupleslot(pass->rows, slot);
@@ -342,7 +397,7 @@ blame_row(AccumRegister *reg, AccumRole role, Tuplestorestate *rows,
 		  TupleDesc desc, const char *reason)
 {
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
-	int			first_dim = is_totals(role) ? 2 : 1;
+	int			first_dim = is_by_unit(role) ? 2 : 1;
 
 	tuplestore_select_read_pointer(rows, 0);
 	tuplestore_rescan(rows);
@@ -377,22 +432,22 @@ blame_collision(AccumRegister *reg, AccumRole role)
 				(errcode(ERRCODE_UNIQUE_VIOLATION),
 				 errmsg("two cells of register \"%s\" have the same hash", reg->name)));
 	heap_deform_tuple(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, values, nulls);
-	accum_cell_collision(reg, values + (is_totals(role) ? 2 : 1),
-						 nulls + (is_totals(role) ? 2 : 1));
+	accum_cell_collision(reg, values + (is_by_unit(role) ? 2 : 1),
+						 nulls + (is_by_unit(role) ? 2 : 1));
 }
 
-/* Run the upsert of one derived table over a row set. */
+/* Add a row set to one table. */
 static void
-upsert(AccumRegister *reg, AccumRole role, Tuplestorestate *rows, TupleDesc desc)
+add_rows(AccumRegister *reg, AccumRole role, Tuplestorestate *rows, TupleDesc desc)
 {
-	AccumPlanKey key = {.purpose = PLAN_UPSERT,.variant = role};
+	AccumPlanKey key = {.purpose = PLAN_ADD,.variant = role};
 	SPIPlanPtr *plan = accum_register_plan(reg, &key);
 	MemoryContext context = CurrentMemoryContext;
 	uint64		processed = 0;
 
 	accum_query_rows(ROWS_NAME, desc, rows);
 	if (*plan == NULL)
-		*plan = accum_query_prepare(upsert_sql(reg, role), 0, NULL, false);
+		*plan = accum_query_prepare(addition_sql(reg, role), 0, NULL, false);
 	PG_TRY();
 	{
 		processed = accum_derived_run(reg, *plan, reg->relations[role], NULL, InvalidSnapshot,
@@ -415,37 +470,60 @@ upsert(AccumRegister *reg, AccumRole role, Tuplestorestate *rows, TupleDesc desc
 	accum_query_forget_rows(ROWS_NAME);
 }
 
+static void
+pass_begin(Pass *pass)
+{
+	TupleDesc	desc = rows_desc(pass->reg, pass->role);
+
+	pass->slot = MakeSingleTupleTableSlot(desc, &TTSOpsVirtual);
+	pass->rows = tuplestore_begin_heap(false, false, work_mem);
+	pass->scratch = AllocSetContextCreate(CurrentMemoryContext, "accum derived row",
+										  ALLOCSET_SMALL_SIZES);
+}
+
+static void
+pass_put(Pass *pass, const AccumDeltaEntry *entry)
+{
+	MemoryContext old = MemoryContextSwitchTo(pass->scratch);
+
+	rows_put(pass, entry);
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(pass->scratch);
+}
+
+static void
+pass_end(Pass *pass)
+{
+	ExecDropSingleTupleTableSlot(pass->slot);
+	tuplestore_end(pass->rows);
+	MemoryContextDelete(pass->scratch);
+}
+
 /* Apply a delta set to one derived table; true when a second pass has to follow. */
 static bool
-apply_pass(AccumRegister *reg, AccumRole role, AccumDeltaSet *set, bool second)
+apply_pass(AccumRegister *reg, AccumRole role, AccumDeltaSet *set, PassKind kind)
 {
-	Pass		pass = {.reg = reg,.role = role,.second = second};
-	TupleDesc	desc;
-	MemoryContext scratch;
+	Pass		pass = {.reg = reg,.role = role,.kind = kind};
 	const AccumDeltaEntry *entry;
 
 	accum_delta_set_rewind(set, role);
 	if ((entry = accum_delta_set_next(set)) == NULL)
 		return false;
 
-	desc = rows_desc(reg, role);
-	pass.slot = MakeSingleTupleTableSlot(desc, &TTSOpsVirtual);
-	pass.rows = tuplestore_begin_heap(false, false, work_mem);
-	scratch = AllocSetContextCreate(CurrentMemoryContext, "accum derived row",
-									ALLOCSET_SMALL_SIZES);
+	pass_begin(&pass);
 	for (; entry != NULL; entry = accum_delta_set_next(set))
-	{
-		MemoryContext old = MemoryContextSwitchTo(scratch);
+		pass_put(&pass, entry);
+	add_rows(reg, role, pass.rows, pass.slot->tts_tupleDescriptor);
+	pass_end(&pass);
+	return pass.split && kind == PASS_FIRST;
+}
 
-		rows_put(&pass, entry);
-		MemoryContextSwitchTo(old);
-		MemoryContextReset(scratch);
-	}
-	upsert(reg, role, pass.rows, desc);
-	ExecDropSingleTupleTableSlot(pass.slot);
-	tuplestore_end(pass.rows);
-	MemoryContextDelete(scratch);
-	return pass.split && !second;
+/* Apply a delta set to one table, deltas too large for it in two passes. */
+static void
+apply(AccumRegister *reg, AccumRole role, AccumDeltaSet *set)
+{
+	if (apply_pass(reg, role, set, PASS_FIRST))
+		(void) apply_pass(reg, role, set, PASS_SECOND);
 }
 
 /*
@@ -459,7 +537,103 @@ accum_derived_apply(AccumRegister *reg, AccumDeltaSet *set)
 {
 	for (AccumRole role = ACCUM_BALANCE_CACHE; role < ACCUM_ROLES; role++)
 	{
-		if (OidIsValid(reg->relations[role]) && apply_pass(reg, role, set, false))
-			(void) apply_pass(reg, role, set, true);
+		if (accum_register_has(reg, role))
+			apply(reg, role, set);
 	}
+}
+
+/* The cell that a write which failed with numeric_value_out_of_range had come to. */
+int64
+accum_derived_failed_cell(void)
+{
+	return target_dim_hash;
+}
+
+/* The table whose rows say what cells there are. */
+AccumRole
+accum_derived_home(const AccumRegister *reg)
+{
+	return accum_register_has(reg, ACCUM_BALANCE_CACHE) ? ACCUM_BALANCE_CACHE : ACCUM_TOTALS_YEAR;
+}
+
+/*
+ * Put into the pass the cells of a delta set that have no row in their home,
+ * whoever may have committed it.  Raises unique_violation for one whose hash
+ * belongs to another cell.
+ */
+static void
+find_new_cells(Pass *pass, AccumDeltaSet *set)
+{
+	AccumCellColumns columns = accum_cell_columns(pass->reg, pass->role);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	AccumCellScan scan;
+	const AccumDeltaEntry *entry;
+
+	if (!accum_cell_scan_open(&scan, pass->reg->relations[pass->role], &columns, snapshot))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("relation %s has lost its primary key",
+						pass->reg->relation_names[pass->role])));
+	accum_delta_set_rewind(set, pass->role);
+	while ((entry = accum_delta_set_next(set)) != NULL)
+	{
+		accum_cell_scan_find(&scan, entry->dim_hash, NULL);
+		if (accum_cell_scan_next(&scan) == NULL)
+			pass_put(pass, entry);
+		else if (!accum_cell_scan_is_cell(&scan, pass->reg, entry->dims, entry->nulls))
+			accum_cell_collision(pass->reg, entry->dims, entry->nulls);
+	}
+	accum_cell_scan_close(&scan);
+	UnregisterSnapshot(snapshot);
+}
+
+/*
+ * Enter cells in their home; returns how many, which may be fewer than there
+ * are: others may have entered them meanwhile.
+ */
+static uint64
+insert_new_cells(Pass *pass)
+{
+	AccumPlanKey key = {.purpose = PLAN_NEW_CELLS,.variant = pass->role};
+	SPIPlanPtr *plan = accum_register_plan(pass->reg, &key);
+	uint64		n;
+
+	accum_query_rows(ROWS_NAME, pass->slot->tts_tupleDescriptor, pass->rows);
+	if (*plan == NULL)
+		*plan = accum_query_prepare(new_cells_sql(pass->reg, pass->role), 0, NULL, false);
+	n = accum_derived_run(pass->reg, *plan, pass->reg->relations[pass->role], NULL,
+						  InvalidSnapshot, SPI_OK_INSERT);
+	accum_query_forget_rows(ROWS_NAME);
+	return n;
+}
+
+/* Give each cell of a delta set its row in its home; true when others did, too. */
+static bool
+enter_cells(AccumRegister *reg, AccumDeltaSet *set)
+{
+	Pass		pass = {.reg = reg,.role = accum_derived_home(reg),.kind = PASS_NEW_CELLS};
+	uint64		found;
+	bool		met_others;
+
+	pass_begin(&pass);
+	find_new_cells(&pass, set);
+	found = tuplestore_tuple_count(pass.rows);
+	met_others = found > 0 && insert_new_cells(&pass) < found;
+	pass_end(&pass);
+	return met_others;
+}
+
+/*
+ * Append a delta set to the deltas of a register with high_write.
+ *
+ * Runs as the owner of the movements table.  Errors: unique_violation when two
+ * cells share a hash, numeric_value_out_of_range when a delta does not fit.
+ */
+void
+accum_derived_append(AccumRegister *reg, AccumDeltaSet *set)
+{
+	/* A row that somebody else has entered is there now, but of which cell? */
+	if (enter_cells(reg, set) && enter_cells(reg, set))
+		elog(ERROR, "cells of register \"%s\" have no row after they were entered", reg->name);
+	apply(reg, ACCUM_DELTA, set);
 }

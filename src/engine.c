@@ -67,7 +67,10 @@ change_apply(AccumChange *change)
 
 	accum_query_begin(&state, accum_register_owner(change->reg));
 	accum_documents_store(change->documents);
-	accum_derived_apply(change->reg, change->set);
+	if (change->reg->high_write)
+		accum_derived_append(change->reg, change->set);
+	else
+		accum_derived_apply(change->reg, change->set);
 	accum_query_end(&state);
 	accum_documents_free(change->documents);
 	accum_delta_set_free(change->set);

@@ -60,19 +60,24 @@ accum_movements_count(PG_FUNCTION_ARGS)
 	AccumRegister *reg = accum_register_open(text_to_cstring(PG_GETARG_TEXT_PP(0)),
 											 AccessShareLock, NULL);
 	Oid			totals = reg->relations[ACCUM_TOTALS_YEAR];
+	bool		has_deltas = accum_register_has(reg, ACCUM_DELTA);
+	char	   *deltas = "";
 	AccumPlanKey key = {.purpose = PLAN_COUNT};
 	AccumQueryState state;
 	SPIPlanPtr *plan;
 	Datum		count;
 	bool		isnull;
 
-	if (!may_count(totals))
+	if (!may_count(totals) || (has_deltas && !may_count(reg->relations[ACCUM_DELTA])))
 		PG_RETURN_NULL();
+	if (has_deltas)
+		deltas = psprintf(" UNION ALL SELECT movements_count FROM %s", reg->relation_names[ACCUM_DELTA]);
 	plan = accum_register_plan(reg, &key);
 	accum_query_begin(&state, InvalidOid);
 	if (*plan == NULL)
-		*plan = accum_query_prepare(psprintf("SELECT COALESCE(pg_catalog.sum(movements_count), 0)::bigint FROM %s",
-											 reg->relation_names[ACCUM_TOTALS_YEAR]),
+		*plan = accum_query_prepare(psprintf("SELECT COALESCE(pg_catalog.sum(t.movements_count), 0)::bigint "
+											 "FROM (SELECT movements_count FROM %s%s) t",
+											 reg->relation_names[ACCUM_TOTALS_YEAR], deltas),
 									0, NULL, false);
 	count = accum_query_value(*plan, NULL, &isnull);
 	accum_query_end(&state);

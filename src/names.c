@@ -15,6 +15,7 @@
 static const char *const role_names[] = {
 	[ACCUM_MOVEMENTS] = "movements",
 	[ACCUM_RECORDERS] = "recorders",
+	[ACCUM_DELTA] = "balance_cache_delta",
 	[ACCUM_BALANCE_CACHE] = "balance_cache",
 	[ACCUM_TOTALS_YEAR] = "totals_year",
 	[ACCUM_TOTALS_MONTH] = "totals_month",
@@ -75,6 +76,21 @@ accum_role_from_name(const char *name, AccumRole *role)
 		}
 	}
 	return false;
+}
+
+/* The totals of a level: day, month or year. */
+AccumRole
+accum_totals_role(AccumUnit level)
+{
+	switch (level)
+	{
+		case ACCUM_UNIT_DAY:
+			return ACCUM_TOTALS_DAY;
+		case ACCUM_UNIT_MONTH:
+			return ACCUM_TOTALS_MONTH;
+		default:
+			return ACCUM_TOTALS_YEAR;
+	}
 }
 
 /* The unqualified name of a register's relation, palloc'd. */

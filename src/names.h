@@ -17,11 +17,15 @@
 /* A derived column, <resource>_receipt, must fit 63 bytes. */
 #define ACCUM_MAX_COLUMN_NAME 55
 
-/* The relations of a register; the order is the order of locking derived rows. */
+/*
+ * The relations of a register; from the cache on the order is the order of
+ * locking derived rows.
+ */
 typedef enum AccumRole
 {
 	ACCUM_MOVEMENTS,
 	ACCUM_RECORDERS,
+	ACCUM_DELTA,				/* of high_write: what is not folded yet */
 	ACCUM_BALANCE_CACHE,
 	ACCUM_TOTALS_YEAR,
 	ACCUM_TOTALS_MONTH,
@@ -34,6 +38,7 @@ extern bool accum_name_valid(const char *name, size_t max_length);
 extern bool accum_column_name_reserved(const char *name);
 extern const char *accum_role_name(AccumRole role);
 extern bool accum_role_from_name(const char *name, AccumRole *role);
+extern AccumRole accum_totals_role(AccumUnit level);
 extern char *accum_relation_name(const char *reg, AccumRole role);
 extern char *accum_partition_name(const char *reg, AccumUnit unit, AccumDay start);
 extern char *accum_ident(const char *name, const char *suffix);

@@ -115,6 +115,17 @@ append_result(StringInfo sql, AccumRegister *reg, const AccumGrouping *grouping)
 	appendStringInfoString(sql, ") AS result");
 }
 
+/* The resources of the cells that a filter selects, in the cache or the deltas. */
+static void
+append_resources(AccumQuery *query, AccumRegister *reg, const AccumFilter *filter, AccumRole role)
+{
+	for (int i = 0; i < reg->nresources; i++)
+		appendStringInfo(&query->sql, "%st.%s", i == 0 ? "SELECT " : ", ",
+						 accum_ident(reg->resources[i].name, ""));
+	appendStringInfo(&query->sql, " FROM %s t WHERE true", reg->relation_names[role]);
+	accum_filter_append(query, reg, filter);
+}
+
 /* The current balance of all cells that a filter selects. */
 static void
 current_balance_query(AccumQuery *query, AccumRegister *reg, const AccumFilter *filter)
@@ -123,9 +134,15 @@ current_balance_query(AccumQuery *query, AccumRegister *reg, const AccumFilter *
 
 	appendStringInfoString(&query->sql, "SELECT ");
 	append_result(&query->sql, reg, &no_groups);
-	appendStringInfo(&query->sql, " FROM %s t WHERE true",
-					 reg->relation_names[ACCUM_BALANCE_CACHE]);
-	accum_filter_append(query, reg, filter);
+	appendStringInfoString(&query->sql, " FROM (");
+	append_resources(query, reg, filter, ACCUM_BALANCE_CACHE);
+	if (accum_register_has(reg, ACCUM_DELTA))
+	{
+		appendStringInfoString(&query->sql, " UNION ALL ");
+		append_resources(query, reg, filter, ACCUM_DELTA);
+		accum_sources_append_cells(query, reg, filter);
+	}
+	appendStringInfoString(&query->sql, ") t");
 }
 
 /*

@@ -72,6 +72,7 @@ static AccumRegister *retired = NULL;
 #define REGISTERS_ATTRIBUTES 5
 #define REGISTERS_TOTALS_PERIOD 6
 #define REGISTERS_PARTITION_BY 7
+#define REGISTERS_HIGH_WRITE 8
 #define REGISTERS_TIME_ZONE 10
 #define REGISTERS_YEAR_START 11
 #define RELATIONS_RELATION 1
@@ -452,6 +453,7 @@ register_fill(AccumRegister *reg, HeapTuple tuple, Relation registers)
 	reg->kind = strcmp(kind, "balance") == 0 ? ACCUM_KIND_BALANCE : ACCUM_KIND_TURNOVER;
 	reg->totals_period = unit_value(tuple, registers, REGISTERS_TOTALS_PERIOD);
 	reg->partition_by = unit_value(tuple, registers, REGISTERS_PARTITION_BY);
+	reg->high_write = DatumGetBool(row_value(tuple, registers, REGISTERS_HIGH_WRITE));
 	accum_zone_init(&reg->zone,
 					TextDatumGetCString(row_value(tuple, registers, REGISTERS_TIME_ZONE)),
 					DatumGetInt32(row_value(tuple, registers, REGISTERS_YEAR_START)));
@@ -487,7 +489,7 @@ register_fill(AccumRegister *reg, HeapTuple tuple, Relation registers)
 		reg->relation_names[role] =
 			quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)),
 									   get_rel_name(relation));
-		if (role >= ACCUM_BALANCE_CACHE)
+		if (role >= ACCUM_DELTA)
 		{
 			reg->hash_attnums[role] = get_attnum(relation, "dim_hash");
 			reg->period_attnums[role] = get_attnum(relation, "period");

@@ -57,6 +57,7 @@ typedef struct AccumRegister
 	AccumKind	kind;
 	AccumUnit	totals_period;
 	AccumUnit	partition_by;
+	bool		high_write;		/* posts append deltas */
 	uint64		seed;
 	AccumZone	zone;
 	AccumColumn recorder;
@@ -72,7 +73,7 @@ typedef struct AccumRegister
 	AttrNumber	type_attnum;
 	AttrNumber	hash_attnum;
 	Oid			relations[ACCUM_ROLES];	/* InvalidOid where there is none */
-	AttrNumber	hash_attnums[ACCUM_ROLES];	/* of cache and totals, like the */
+	AttrNumber	hash_attnums[ACCUM_ROLES];	/* of derived tables, like the */
 	AttrNumber	period_attnums[ACCUM_ROLES];	/* next three; none in the cache */
 	AttrNumber *dim_attnums[ACCUM_ROLES];
 	AttrNumber *resource_attnums[ACCUM_ROLES];
@@ -81,6 +82,16 @@ typedef struct AccumRegister
 	MemoryContext context;		/* owns everything above */
 	struct AccumRegister *next_retired;
 } AccumRegister;
+
+/*
+ * Has a register such a relation?  One that has ever had high_write keeps its
+ * deltas, so that snapshots from before a change of mode find what they show.
+ */
+static inline bool
+accum_register_has(const AccumRegister *reg, AccumRole role)
+{
+	return OidIsValid(reg->relations[role]);
+}
 
 /* What the caller must be allowed to do with movements. */
 typedef struct AccumAccess

@@ -3,7 +3,8 @@
  *		Where the sums over a range of instants come from.
  *
  * A range is cut into whole years, months and days, answered by totals, and a
- * fragment at each end, answered by movements (zone.c).  The sources of a range
+ * fragment at each end, answered by movements (zone.c).  What totals do not have
+ * yet, the deltas of high_write have.  The sources of a range
  * are one subquery, the union of as many branches as the cut has parts: columns
  * unit_start (where a unit is asked for), the grouped dimensions, and for each
  * resource its turnover and receipt, then movements_count.  That is never
@@ -20,13 +21,6 @@
 #include "utils/timestamp.h"
 
 #include "sources.h"
-
-static AccumRole
-span_role(AccumUnit unit)
-{
-	return unit == ACCUM_UNIT_DAY ? ACCUM_TOTALS_DAY
-		: unit == ACCUM_UNIT_MONTH ? ACCUM_TOTALS_MONTH : ACCUM_TOTALS_YEAR;
-}
 
 static void
 append_select(AccumQuery *query, AccumRegister *reg, const AccumGrouping *grouping,
@@ -58,9 +52,12 @@ append_select(AccumQuery *query, AccumRegister *reg, const AccumGrouping *groupi
 	appendStringInfo(sql, "%s AS movements_count", totals ? "t.movements_count" : "1::bigint");
 }
 
-/* Let a filter on some of the dimensions go through the balance cache. */
-static void
-append_cells_of_filter(AccumQuery *query, AccumRegister *reg, const AccumFilter *filter)
+/*
+ * Let a filter on some of the dimensions go through the balance cache: append a
+ * condition on the row called t.
+ */
+void
+accum_sources_append_cells(AccumQuery *query, AccumRegister *reg, const AccumFilter *filter)
 {
 	if (filter->ngiven == 0 || accum_filter_is_cell(reg, filter) ||
 		!OidIsValid(reg->relations[ACCUM_BALANCE_CACHE]))
@@ -71,21 +68,22 @@ append_cells_of_filter(AccumQuery *query, AccumRegister *reg, const AccumFilter 
 	appendStringInfoChar(&query->sql, ')');
 }
 
+/* The rows of one table of totals, or of the deltas, for a range of whole units. */
 static void
-append_span(AccumQuery *query, AccumRegister *reg, const AccumFilter *filter,
-			const AccumGrouping *grouping, const AccumSpan *span, const char *unit)
+append_units(AccumQuery *query, AccumRegister *reg, const AccumFilter *filter,
+			 const AccumGrouping *grouping, AccumRole role, AccumDay from, AccumDay to,
+			 const char *unit)
 {
 	append_select(query, reg, grouping, unit, true);
-	appendStringInfo(&query->sql, " FROM %s t WHERE true",
-					 reg->relation_names[span_role(span->unit)]);
-	if (span->from != ACCUM_DAY_MIN)
+	appendStringInfo(&query->sql, " FROM %s t WHERE true", reg->relation_names[role]);
+	if (from != ACCUM_DAY_MIN)
 		appendStringInfo(&query->sql, " AND t.period OPERATOR(pg_catalog.>=) $%d",
-						 accum_query_param(query, DATEOID, DateADTGetDatum(span->from)));
-	if (span->to != ACCUM_DAY_MAX)
+						 accum_query_param(query, DATEOID, DateADTGetDatum(from)));
+	if (to != ACCUM_DAY_MAX)
 		appendStringInfo(&query->sql, " AND t.period OPERATOR(pg_catalog.<) $%d",
-						 accum_query_param(query, DATEOID, DateADTGetDatum(span->to)));
+						 accum_query_param(query, DATEOID, DateADTGetDatum(to)));
 	accum_filter_append(query, reg, filter);
-	append_cells_of_filter(query, reg, filter);
+	accum_sources_append_cells(query, reg, filter);
 }
 
 static void
@@ -115,14 +113,24 @@ void
 accum_sources_append(AccumQuery *query, AccumRegister *reg, const AccumFilter *filter,
 					 const AccumGrouping *grouping, const AccumCut *cut, const char *unit)
 {
+	const AccumRange *range = &cut->range;
 	const char *separator = "";
 
 	appendStringInfoChar(&query->sql, '(');
-	for (int i = 0; i < cut->range.nspans; i++)
+	for (int i = 0; i < range->nspans; i++)
+	{
+		const AccumSpan *span = &range->spans[i];
+
+		appendStringInfoString(&query->sql, separator);
+		append_units(query, reg, filter, grouping, accum_totals_role(span->unit),
+					 span->from, span->to, unit);
+		separator = " UNION ALL ";
+	}
+	if (range->nspans > 0 && accum_register_has(reg, ACCUM_DELTA))
 	{
 		appendStringInfoString(&query->sql, separator);
-		append_span(query, reg, filter, grouping, &cut->range.spans[i], unit);
-		separator = " UNION ALL ";
+		append_units(query, reg, filter, grouping, ACCUM_DELTA,
+					 range->totals_from, range->totals_to, unit);
 	}
 	for (int i = 0; i < cut->nfragments; i++)
 	{
@@ -130,7 +138,7 @@ accum_sources_append(AccumQuery *query, AccumRegister *reg, const AccumFilter *f
 		append_fragment(query, reg, filter, grouping, &cut->fragments[i], unit);
 		separator = " UNION ALL ";
 	}
-	if (cut->range.nspans == 0 && cut->nfragments == 0)
+	if (range->nspans == 0 && cut->nfragments == 0)
 	{
 		append_select(query, reg, grouping, unit, true);
 		appendStringInfo(&query->sql, " FROM %s t WHERE false",

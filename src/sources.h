@@ -7,6 +7,8 @@
 
 #include "filter.h"
 
+extern void accum_sources_append_cells(AccumQuery *query, AccumRegister *reg,
+									   const AccumFilter *filter);
 extern void accum_sources_append(AccumQuery *query, AccumRegister *reg,
 								 const AccumFilter *filter, const AccumGrouping *grouping,
 								 const AccumCut *cut, const char *unit);

@@ -5,7 +5,8 @@
  * The truth about a derived table is one query over movements, and both use it:
  * verify compares it with what is stored, rebuild stores it.
  *
- * Verify reads everything under one snapshot, so it may run while others post.
+ * Verify reads everything under one snapshot, so it may run while others post, and
+ * counts deltas that are not folded yet as if they were.
  * Rebuild keeps writers out and lets readers in, who see the old rows until it
  * commits.
  */
@@ -19,6 +20,7 @@
 
 #include "cell.h"
 #include "derived.h"
+#include "fold.h"
 #include "query.h"
 #include "registry.h"
 #include "resource.h"
@@ -43,7 +45,7 @@ open_argument(FunctionCallInfo fcinfo, LOCKMODE lockmode, const AccumAccess *acc
 static bool
 is_totals(AccumRole role)
 {
-	return role != ACCUM_BALANCE_CACHE;
+	return role >= ACCUM_TOTALS_YEAR;
 }
 
 static const char *
@@ -156,6 +158,43 @@ append_wrong(StringInfo sql, AccumRegister *reg, AccumRole role)
 					 stored.data, differs.data);
 }
 
+/*
+ * Append what a derived table says: its rows, and with them the deltas that it
+ * does not have yet.
+ */
+static void
+append_stored(StringInfo sql, AccumRegister *reg, AccumRole role)
+{
+	const char *period = is_totals(role) ? "t.period" : "NULL::date AS period";
+
+	if (!accum_register_has(reg, ACCUM_DELTA))
+	{
+		appendStringInfo(sql, "SELECT t.dim_hash, %s, ", period);
+		append_compared(sql, reg, role, "t.");
+		appendStringInfo(sql, " FROM %s t", reg->relation_names[role]);
+		return;
+	}
+	appendStringInfoString(sql, "SELECT s.dim_hash, s.period, pg_catalog.sum(s.movements_count) AS movements_count");
+	append_dims(sql, reg, "s.");
+	for (int i = 0; i < reg->nresources; i++)
+	{
+		for (int n = 0; n < sums_per_resource(role); n++)
+			appendStringInfo(sql, ", pg_catalog.sum(s.%s) AS %s", sum_name(reg, i, n),
+							 sum_name(reg, i, n));
+	}
+	appendStringInfo(sql, " FROM (SELECT t.dim_hash, %s, ", period);
+	append_compared(sql, reg, role, "t.");
+	appendStringInfo(sql, " FROM %s t UNION ALL SELECT t.dim_hash, ", reg->relation_names[role]);
+	if (is_totals(role))
+		appendStringInfo(sql, ACCUM_SCHEMA "._unit_start(%u::pg_catalog.regclass, t.period, '%s'), ",
+						 reg->movements, role_unit(role));
+	else
+		appendStringInfoString(sql, "NULL, ");
+	append_compared(sql, reg, role, "t.");
+	appendStringInfo(sql, " FROM %s t) s GROUP BY 1, 2", reg->relation_names[ACCUM_DELTA]);
+	append_dims(sql, reg, "s.");
+}
+
 /* Bad rows of a derived table: dim_hash, period, expected, actual, status. */
 static void
 verify_query(AccumQuery *query, AccumRegister *reg, AccumRole role)
@@ -173,11 +212,9 @@ verify_query(AccumQuery *query, AccumRegister *reg, AccumRole role)
 					 "WHEN e.dim_hash IS NULL THEN 'ORPHAN_IN_%s' ELSE 'MISMATCH' END FROM (",
 					 where, where);
 	append_truth(sql, reg, role, "true");
-	appendStringInfoString(sql, ") e FULL JOIN (SELECT t.dim_hash, ");
-	appendStringInfoString(sql, is_totals(role) ? "t.period, " : "NULL::date AS period, ");
-	append_compared(sql, reg, role, "t.");
-	appendStringInfo(sql, " FROM %s t) a ON e.dim_hash OPERATOR(pg_catalog.=) a.dim_hash%s WHERE ",
-					 reg->relation_names[role],
+	appendStringInfoString(sql, ") e FULL JOIN (");
+	append_stored(sql, reg, role);
+	appendStringInfo(sql, ") a ON e.dim_hash OPERATOR(pg_catalog.=) a.dim_hash%s WHERE ",
 					 is_totals(role) ? " AND e.period OPERATOR(pg_catalog.=) a.period" : "");
 	append_wrong(sql, reg, role);
 	appendStringInfoString(sql, " ORDER BY 2, 1");
@@ -231,13 +268,18 @@ accum_register_verify(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* Open a register to rebuild it: writers wait, readers do not. */
+/*
+ * Open a register to rebuild it: writers and folds wait, readers do not.  Deltas
+ * are folded first, so that what is rebuilt is all there is.
+ */
 static AccumRegister *
 open_to_rebuild(FunctionCallInfo fcinfo)
 {
 	AccumAccess access = {.owner = true};
+	AccumRegister *reg = open_argument(fcinfo, ShareRowExclusiveLock, &access);
 
-	return open_argument(fcinfo, ShareRowExclusiveLock, &access);
+	(void) accum_fold_all(reg);
+	return reg;
 }
 
 /* Run a statement on a derived table that is not worth keeping. */

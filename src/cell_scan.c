@@ -1,0 +1,177 @@
+/*
+ * cell_scan.c
+ *		The rows of one cell in a relation, found by index.
+ *
+ * A cell has few rows in a derived table or in a partition of movements.  They
+ * are read straight from the index on dim_hash, since running a query for them
+ * costs several times as much as reading them.
+ *
+ * Nothing is checked here: whoever reads for a user looks at privileges and row
+ * security first (cell_read.c).
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/tableam.h"
+#include "catalog/pg_am.h"
+#include "miscadmin.h"
+#include "utils/fmgroids.h"
+
+#include "cell.h"
+#include "cell_scan.h"
+#include "compat.h"
+
+/* The columns of a register's derived table. */
+AccumCellColumns
+accum_cell_columns(const AccumRegister *reg, AccumRole role)
+{
+	return (AccumCellColumns) {
+		reg->hash_attnums[role], reg->period_attnums[role],
+		reg->dim_attnums[role], reg->resource_attnums[role]
+	};
+}
+
+static bool
+index_has_period(const AccumCellScan *scan)
+{
+	Form_pg_index form = scan->index->rd_index;
+
+	return form->indnkeyatts > 1 && form->indkey.values[1] == scan->columns.period;
+}
+
+/*
+ * Open the btree index that leads with dim_hash; if there is one, the index on
+ * (dim_hash, period).  NULL when there is none to rely on.
+ */
+static Relation
+open_index(AccumCellScan *scan)
+{
+	List	   *indexes = RelationGetIndexList(scan->rel);
+	ListCell   *lc;
+
+	scan->index = NULL;
+	foreach(lc, indexes)
+	{
+		Relation	other = scan->index;
+		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
+		Form_pg_index form = index->rd_index;
+
+		if (!form->indisvalid || index->rd_rel->relam != BTREE_AM_OID ||
+			RelationGetIndexPredicate(index) != NIL ||
+			form->indkey.values[0] != scan->columns.dim_hash)
+		{
+			index_close(index, AccessShareLock);
+			continue;
+		}
+		if (other != NULL)
+			index_close(other, AccessShareLock);
+		scan->index = index;
+		if (index_has_period(scan))
+			break;
+	}
+	list_free(indexes);
+	return scan->index;
+}
+
+/*
+ * Open a table, which the caller has locked or may lock, to look for cells under
+ * a snapshot.  Returns false, with nothing open, when it is no plain table or has
+ * no index for that.
+ */
+bool
+accum_cell_scan_open(AccumCellScan *scan, Oid relation, const AccumCellColumns *columns,
+					 Snapshot snapshot)
+{
+	scan->rel = table_open(relation, AccessShareLock);
+	scan->columns = *columns;
+	if (scan->rel->rd_rel->relkind != RELKIND_RELATION || open_index(scan) == NULL)
+	{
+		table_close(scan->rel, AccessShareLock);
+		return false;
+	}
+	scan->slot = table_slot_create(scan->rel, NULL);
+	scan->snapshot = snapshot;
+	scan->scan = NULL;
+	return true;
+}
+
+/*
+ * Look for rows with a hash, in a range of period; NULL is any.  They may be of
+ * other cells: see accum_cell_scan_is_cell.
+ */
+void
+accum_cell_scan_find(AccumCellScan *scan, int64 hash, const AccumPeriodRange *period)
+{
+	ScanKeyData keys[3];
+	int			n = 0;
+
+	ScanKeyInit(&keys[n++], 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(hash));
+	scan->filter = NULL;
+	if (period != NULL && !index_has_period(scan))
+		scan->filter = period;
+	else if (period != NULL)
+	{
+		if (period->has_from)
+			ScanKeyInit(&keys[n++], 2, BTGreaterEqualStrategyNumber, period->ge, period->from);
+		if (period->has_to)
+			ScanKeyInit(&keys[n++], 2, BTLessStrategyNumber, period->lt, period->to);
+	}
+	if (scan->scan != NULL && scan->scan->numberOfKeys != n)
+	{
+		index_endscan(scan->scan);
+		scan->scan = NULL;
+	}
+	if (scan->scan == NULL)
+		scan->scan = accum_index_beginscan(scan->rel, scan->index, scan->snapshot, n);
+	index_rescan(scan->scan, keys, n, NULL, 0);
+}
+
+static bool
+in_range(const AccumPeriodRange *range, Datum period)
+{
+	return (!range->has_from || DatumGetBool(OidFunctionCall2(range->ge, period, range->from))) &&
+		(!range->has_to || DatumGetBool(OidFunctionCall2(range->lt, period, range->to)));
+}
+
+/* The next row, NULL after the last one; valid until the next call. */
+TupleTableSlot *
+accum_cell_scan_next(AccumCellScan *scan)
+{
+	while (index_getnext_slot(scan->scan, ForwardScanDirection, scan->slot))
+	{
+		bool		isnull;
+
+		CHECK_FOR_INTERRUPTS();
+		if (scan->filter == NULL ||
+			in_range(scan->filter, slot_getattr(scan->slot, scan->columns.period, &isnull)))
+			return scan->slot;
+	}
+	return NULL;
+}
+
+/* Is the row that the scan has come to one of this cell? */
+bool
+accum_cell_scan_is_cell(AccumCellScan *scan, AccumRegister *reg,
+						const Datum *dims, const bool *nulls)
+{
+	for (int i = 0; i < reg->ndims; i++)
+	{
+		bool		isnull;
+		Datum		value = slot_getattr(scan->slot, scan->columns.dims[i], &isnull);
+
+		if (!accum_column_equal(&reg->dims[i], value, isnull, dims[i], nulls[i]))
+			return false;
+	}
+	return true;
+}
+
+/* Close what accum_cell_scan_open opened. */
+void
+accum_cell_scan_close(AccumCellScan *scan)
+{
+	if (scan->scan != NULL)
+		index_endscan(scan->scan);
+	ExecDropSingleTupleTableSlot(scan->slot);
+	index_close(scan->index, AccessShareLock);
+	table_close(scan->rel, AccessShareLock);
+}

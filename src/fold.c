@@ -1,0 +1,443 @@
+/*
+ * fold.c
+ *		Deltas of high_write, folded into balance cache and totals.
+ *
+ * A fold takes deltas out of their table and adds them to the derived tables, in
+ * one transaction: whoever reads sees a delta in one place or the other, and a
+ * crash undoes both.
+ *
+ * Several folds of one register may run at once: each takes deltas that no other
+ * has locked, and they write derived rows in the one order that all writers use.
+ * Posts neither wait for a fold nor make it wait.  The register's movements are
+ * locked as a post locks them, so that who keeps posts out (a rebuild, a change of
+ * mode) keeps folds out, too.
+ *
+ * Whether a sum still fits its column is known only here.  Deltas of a cell whose
+ * sum does not fit stay where they are, with a warning; they count in every
+ * answer, and other cells are folded.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/date.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+#include "utils/timestamp.h"
+
+#include "delta_set.h"
+#include "derived.h"
+#include "fold.h"
+#include "query.h"
+#include "resource.h"
+
+#define PLAN_TAKE 14
+#define PLAN_PENDING 15
+#define PLAN_NOTE 16
+
+/* So many deltas are held in memory as rows at a time. */
+#define TAKE_AT_ONCE 10000
+
+/* So many cells of a register are left out of a fold before it gives up. */
+#define MAX_LEFT_OUT 100
+
+PG_FUNCTION_INFO_V1(accum_delta_merge);
+PG_FUNCTION_INFO_V1(accum_delta_merge_register);
+PG_FUNCTION_INFO_V1(accum_delta_flush_register);
+PG_FUNCTION_INFO_V1(accum_delta_count);
+
+/* Columns of a delta as take_sql returns it; dimensions and sums follow. */
+#define TAKE_DIM_HASH 1
+#define TAKE_PERIOD 2
+#define TAKE_MOVEMENTS 3
+#define TAKE_LAST_AT 4
+#define TAKE_LAST_ID 5
+#define TAKE_FIXED 5
+
+/*
+ * The statement that removes and returns deltas: at most $2 of those that were
+ * made up to $1, but for the cells in $3.
+ */
+static char *
+take_sql(AccumRegister *reg)
+{
+	const char *table = reg->relation_names[ACCUM_DELTA];
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "DELETE FROM %s t WHERE t.ctid OPERATOR(pg_catalog.=) ANY (ARRAY("
+					 "SELECT d.ctid FROM %s d WHERE d.created_at OPERATOR(pg_catalog.<=) $1 "
+					 "AND d.dim_hash OPERATOR(pg_catalog.<>) ALL ($3) LIMIT $2 "
+					 "FOR UPDATE SKIP LOCKED)) RETURNING t.dim_hash, t.period, t.movements_count, "
+					 "t.last_movement_at, t.last_movement_id", table, table);
+	for (int i = 0; i < reg->ndims; i++)
+		appendStringInfo(&sql, ", t.%s", accum_ident(reg->dims[i].name, ""));
+	for (int i = 0; i < reg->nresources; i++)
+		appendStringInfo(&sql, ", t.%s, t.%s", accum_ident(reg->resources[i].name, ""),
+						 accum_ident(reg->resources[i].name, "_receipt"));
+	return sql.data;
+}
+
+static Datum
+take_value(HeapTuple row, int column, bool *isnull)
+{
+	return SPI_getbinval(row, SPI_tuptable->tupdesc, column, isnull);
+}
+
+/* Add a delta, as it was stored, to a delta set; entry is room for it. */
+static void
+add_delta(AccumRegister *reg, AccumDeltaSet *set, HeapTuple row, AccumDeltaEntry *entry)
+{
+	int			column = TAKE_FIXED;
+	bool		isnull;
+	Datum		value;
+
+	entry->dim_hash = DatumGetInt64(take_value(row, TAKE_DIM_HASH, &isnull));
+	entry->unit_start = DatumGetDateADT(take_value(row, TAKE_PERIOD, &isnull));
+	entry->movements = DatumGetInt64(take_value(row, TAKE_MOVEMENTS, &isnull));
+	value = take_value(row, TAKE_LAST_AT, &isnull);
+	entry->has_last = !isnull;
+	if (entry->has_last)
+	{
+		entry->last_at = DatumGetTimestampTz(value);
+		entry->last_id = *DatumGetUUIDP(take_value(row, TAKE_LAST_ID, &isnull));
+	}
+	for (int i = 0; i < reg->ndims; i++)
+		entry->dims[i] = take_value(row, ++column, &entry->nulls[i]);
+	for (int i = 0; i < reg->nresources; i++)
+	{
+		Oid			type = reg->resources[i].type;
+
+		memset(&entry->deltas[i], 0, sizeof(AccumDelta));
+		accum_sum_add_value(&entry->deltas[i].net, type, take_value(row, ++column, &isnull), 1);
+		accum_sum_add_value(&entry->deltas[i].receipt, type, take_value(row, ++column, &isnull), 1);
+	}
+	accum_delta_set_add_entry(set, entry);
+}
+
+/* Take some deltas out of their table into a delta set; returns how many. */
+static int64
+take_some(AccumRegister *reg, AccumDeltaSet *set, Datum *values)
+{
+	AccumPlanKey key = {.purpose = PLAN_TAKE};
+	Oid			types[] = {TIMESTAMPTZOID, INT8OID, INT8ARRAYOID};
+	SPIPlanPtr *plan = accum_register_plan(reg, &key);
+	AccumDeltaEntry *entry = accum_delta_entry_create(reg);
+	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "accum delta",
+												  ALLOCSET_SMALL_SIZES);
+	uint64		n;
+
+	if (*plan == NULL)
+		*plan = accum_query_prepare(take_sql(reg), lengthof(types), types, false);
+	n = accum_derived_run(reg, *plan, reg->relations[ACCUM_DELTA], values, InvalidSnapshot,
+						  SPI_OK_DELETE_RETURNING);
+	for (uint64 i = 0; i < n; i++)
+	{
+		MemoryContext old = MemoryContextSwitchTo(scratch);
+
+		add_delta(reg, set, SPI_tuptable->vals[i], entry);
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(scratch);
+	}
+	SPI_freetuptable(SPI_tuptable);
+	MemoryContextDelete(scratch);
+	return (int64) n;
+}
+
+static int64
+count_cells(AccumRegister *reg, AccumDeltaSet *set)
+{
+	int64		n = 0;
+
+	accum_delta_set_rewind(set, ACCUM_BALANCE_CACHE);
+	while (accum_delta_set_next(set) != NULL)
+		n++;
+	return n;
+}
+
+/* Remember when a register was folded last. */
+static void
+note_fold(AccumRegister *reg)
+{
+	static SPIPlanPtr plan = NULL;
+	Datum		values[] = {CStringGetTextDatum(reg->name)};
+	Oid			types[] = {TEXTOID};
+	AccumQueryState state;
+
+	accum_query_begin(&state, accum_registry_owner());
+	if (plan == NULL)
+		plan = accum_query_prepare("INSERT INTO " ACCUM_SCHEMA "._delta_merges AS m (register, merged_at) "
+								   "VALUES ($1, pg_catalog.clock_timestamp()) "
+								   "ON CONFLICT (register) DO UPDATE SET merged_at = EXCLUDED.merged_at",
+								   lengthof(types), types, false);
+	(void) accum_query_run(plan, values, SPI_OK_INSERT);
+	accum_query_end(&state);
+}
+
+/* Fold at most limit deltas, but for those of the cells left out. */
+static AccumFolded
+fold_but(AccumRegister *reg, TimestampTz older_than, int64 limit, ArrayType *left_out)
+{
+	AccumFolded folded = {0};
+	AccumQueryState state;
+	AccumDeltaSet *set;
+	int64		taken;
+	int64		asked;
+
+	accum_query_begin(&state, accum_register_owner(reg));
+	set = accum_delta_set_create(reg);
+	do
+	{
+		Datum		values[3] = {TimestampTzGetDatum(older_than)};
+
+		CHECK_FOR_INTERRUPTS();
+		asked = Min(limit - folded.deltas, TAKE_AT_ONCE);
+		values[1] = Int64GetDatum(asked);
+		values[2] = PointerGetDatum(left_out);
+		taken = take_some(reg, set, values);
+		folded.deltas += taken;
+	} while (taken == asked && folded.deltas < limit);
+	if (folded.deltas > 0)
+	{
+		folded.cells = count_cells(reg, set);
+		accum_derived_apply(reg, set);
+	}
+	accum_delta_set_free(set);
+	accum_query_end(&state);
+	return folded;
+}
+
+/*
+ * The same as a subtransaction of its own.  Returns false, with everything as it
+ * was, when some cell's sum does not fit; the cell is then added to left_out.
+ */
+static bool
+try_fold(AccumRegister *reg, TimestampTz older_than, int64 limit, Datum *left_out,
+		 int *nleft_out, AccumFolded *folded)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	ArrayType  *array = construct_array(left_out, *nleft_out, INT8OID, sizeof(int64),
+										FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
+	volatile bool done = true;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		*folded = fold_but(reg, older_than, limit, array);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		if (geterrcode() != ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE || *nleft_out == MAX_LEFT_OUT)
+			PG_RE_THROW();
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		ereport(WARNING,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("deltas of a cell of register \"%s\" stay pending: %s", reg->name, error->message),
+				 error->detail != NULL ? errdetail_internal("%s", error->detail) : 0));
+		left_out[(*nleft_out)++] = Int64GetDatum(accum_derived_failed_cell());
+		done = false;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	return done;
+}
+
+/*
+ * Fold at most limit deltas of a register that were made up to an instant;
+ * DT_NOEND is all.  The caller has opened the register with a ROW EXCLUSIVE lock.
+ *
+ * Works as the register's owner.  Deltas that another fold has locked are left to
+ * it.  Errors: 40001 where the transaction's snapshot is too old.
+ */
+AccumFolded
+accum_fold(AccumRegister *reg, TimestampTz older_than, int64 limit)
+{
+	AccumFolded folded = {0};
+	Datum		left_out[MAX_LEFT_OUT + 1];
+	int			nleft_out = 0;
+
+	if (!accum_register_has(reg, ACCUM_DELTA))
+		return folded;
+	while (!try_fold(reg, older_than, limit, left_out, &nleft_out, &folded))
+		;
+	if (folded.deltas > 0)
+		note_fold(reg);
+	return folded;
+}
+
+/* Fold all deltas of a register that nobody else is folding. */
+AccumFolded
+accum_fold_all(AccumRegister *reg)
+{
+	return accum_fold(reg, DT_NOEND, PG_INT64_MAX);
+}
+
+static AccumRegister *
+open_argument(FunctionCallInfo fcinfo, LOCKMODE lockmode, const AccumAccess *access)
+{
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("register name must not be null")));
+	return accum_register_open(text_to_cstring(PG_GETARG_TEXT_PP(0)), lockmode, access);
+}
+
+/* Who may post may fold: in a register without deltas every post does. */
+static const AccumAccess fold_access = {.privileges = ACL_INSERT};
+
+/* The arguments p_max_age and p_batch_size. */
+static void
+batch_arguments(FunctionCallInfo fcinfo, int first, TimestampTz *older_than, int64 *limit)
+{
+	Interval   *age = PG_ARGISNULL(first) ? NULL : PG_GETARG_INTERVAL_P(first);
+	Interval	zero = {0};
+
+	if (PG_ARGISNULL(first + 1) || PG_GETARG_INT32(first + 1) < 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("p_batch_size must be greater than 0")));
+	*limit = PG_GETARG_INT32(first + 1);
+	if (age == NULL || DatumGetInt32(DirectFunctionCall2(interval_cmp, IntervalPGetDatum(age),
+														 IntervalPGetDatum(&zero))) < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("p_max_age must not be negative")));
+	if (DatumGetInt32(DirectFunctionCall2(interval_cmp, IntervalPGetDatum(age),
+										  IntervalPGetDatum(&zero))) == 0)
+		*older_than = DT_NOEND;
+	else
+		*older_than = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_mi_interval,
+															  TimestampTzGetDatum(GetCurrentTimestamp()),
+															  IntervalPGetDatum(age)));
+}
+
+/*
+ * accum._delta_merge_register(p_name text, p_max_age interval, p_batch_size int)
+ * returns int
+ *
+ * Fold at most p_batch_size deltas of a register that are at least p_max_age
+ * old; returns how many.
+ */
+Datum
+accum_delta_merge_register(PG_FUNCTION_ARGS)
+{
+	AccumRegister *reg = open_argument(fcinfo, RowExclusiveLock, &fold_access);
+	TimestampTz older_than;
+	int64		limit;
+
+	batch_arguments(fcinfo, 1, &older_than, &limit);
+	PG_RETURN_INT32((int32) accum_fold(reg, older_than, limit).deltas);
+}
+
+/* Names of the registers with deltas that the caller may fold. */
+static List *
+registers_to_fold(void)
+{
+	MemoryContext context = CurrentMemoryContext;
+	AccumQueryState state;
+	List	   *names = NIL;
+	uint64		n;
+
+	accum_query_begin(&state, accum_registry_owner());
+	n = accum_query_command("SELECT d.register, m.relation "
+							"FROM " ACCUM_SCHEMA "._register_relations AS d "
+							"JOIN " ACCUM_SCHEMA "._register_relations AS m "
+							"ON m.register = d.register AND m.role = 'movements' "
+							"WHERE d.role = 'balance_cache_delta' ORDER BY 1", SPI_OK_SELECT);
+	for (uint64 i = 0; i < n; i++)
+	{
+		HeapTuple	row = SPI_tuptable->vals[i];
+		bool		isnull;
+		Oid			movements = DatumGetObjectId(SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &isnull));
+		MemoryContext old;
+
+		if (pg_class_aclcheck(movements, state.user, ACL_INSERT) != ACLCHECK_OK)
+			continue;
+		old = MemoryContextSwitchTo(context);
+		names = lappend(names, SPI_getvalue(row, SPI_tuptable->tupdesc, 1));
+		MemoryContextSwitchTo(old);
+	}
+	accum_query_end(&state);
+	return names;
+}
+
+/*
+ * accum._delta_merge(p_max_age interval, p_batch_size int) returns int
+ * accum._force_delta_merge(p_max_age interval, p_batch_size int) returns int
+ *
+ * The same for every register that the caller may post to, one after the other.
+ */
+Datum
+accum_delta_merge(PG_FUNCTION_ARGS)
+{
+	TimestampTz older_than;
+	int64		limit;
+	int64		n = 0;
+	ListCell   *lc;
+
+	batch_arguments(fcinfo, 0, &older_than, &limit);
+	foreach(lc, registers_to_fold())
+	{
+		AccumRegister *reg = accum_register_open(lfirst(lc), RowExclusiveLock, &fold_access);
+
+		n += accum_fold(reg, older_than, limit).deltas;
+	}
+	PG_RETURN_INT32((int32) Min(n, PG_INT32_MAX));
+}
+
+/*
+ * accum._delta_flush_register(p_name text) returns int
+ *
+ * Fold all deltas of a register; returns the number of cells that changed.
+ */
+Datum
+accum_delta_flush_register(PG_FUNCTION_ARGS)
+{
+	AccumRegister *reg = open_argument(fcinfo, RowExclusiveLock, &fold_access);
+	AccumFolded folded = accum_fold_all(reg);
+
+	PG_RETURN_INT32((int32) Min(folded.cells, PG_INT32_MAX));
+}
+
+/*
+ * accum._delta_count(p_name text) returns bigint
+ *
+ * How many deltas of a register are pending.
+ */
+Datum
+accum_delta_count(PG_FUNCTION_ARGS)
+{
+	AccumRegister *reg = open_argument(fcinfo, AccessShareLock, NULL);
+	AccumPlanKey key = {.purpose = PLAN_PENDING};
+	AccumQueryState state;
+	SPIPlanPtr *plan;
+	Datum		count;
+	bool		isnull;
+
+	if (!accum_register_has(reg, ACCUM_DELTA))
+		PG_RETURN_INT64(0);
+	plan = accum_register_plan(reg, &key);
+	accum_query_begin(&state, InvalidOid);
+	if (*plan == NULL)
+		*plan = accum_query_prepare(psprintf("SELECT pg_catalog.count(*) FROM %s",
+											 reg->relation_names[ACCUM_DELTA]), 0, NULL, false);
+	count = accum_query_value(*plan, NULL, &isnull);
+	accum_query_end(&state);
+	PG_RETURN_DATUM(count);
+}
