@@ -61,6 +61,18 @@ register_sql(AccumKind kind, AccumUnit totals_period)
 	return sql.data;
 }
 
+static char *
+high_write_sql(AccumKind kind, AccumUnit totals_period)
+{
+	AccumRegisterDef def = definition(kind, totals_period);
+	StringInfoData sql;
+
+	def.high_write = true;
+	initStringInfo(&sql);
+	accum_ddl_register(&sql, &def);
+	return sql.data;
+}
+
 static int
 count(const char *text, const char *fragment)
 {
@@ -291,7 +303,7 @@ test_recorders_columns(void **state)
 static void
 test_comments_and_guards(void **state)
 {
-	const char *sql = register_sql(ACCUM_KIND_BALANCE, ACCUM_UNIT_DAY);
+	const char *sql = high_write_sql(ACCUM_KIND_BALANCE, ACCUM_UNIT_DAY);
 
 	for (int role = 0; role < ACCUM_ROLES; role++)
 	{
@@ -375,6 +387,29 @@ test_balances_at_sources(void **state)
 	assert_int_equal(count(year, "UNION ALL"), 1);
 	assert_contains(year, "\"stock_totals_year\" t");
 	assert_contains(year, "\"stock_movements\" t");
+}
+
+/* Deltas have the sums of totals, are found by cell, and no read forgets them. */
+static void
+test_deltas(void **state)
+{
+	const char *sql = high_write_sql(ACCUM_KIND_BALANCE, ACCUM_UNIT_MONTH);
+	char	   *deltas = table(sql, "stock_balance_cache_delta");
+	char	   *view = statement(sql, "CREATE VIEW accum.\"stock_balances\"");
+	char	   *at = statement(sql, "CREATE FUNCTION accum.\"stock_balances_at\"(at_date date");
+
+	assert_contains(deltas, "created_at timestamptz NOT NULL DEFAULT now()");
+	assert_contains(deltas, "period date NOT NULL");
+	assert_contains(deltas, "\"quantity\" numeric(12,3) NOT NULL,");
+	assert_contains(deltas, "\"quantity_receipt\" numeric(12,3) NOT NULL,");
+	assert_contains(deltas, "PRIMARY KEY (dim_hash, id)");
+	assert_contains(view, "LEFT JOIN LATERAL");
+	assert_contains(view, "accum.\"stock_balance_cache_delta\" t WHERE t.dim_hash = c.dim_hash");
+	assert_contains(at, "accum.\"stock_balance_cache_delta\" t WHERE t.period < accum._history_day(");
+	assert_int_equal(count(at, "UNION ALL"), 3);
+
+	view = statement(register_sql(ACCUM_KIND_BALANCE, ACCUM_UNIT_DAY), "CREATE VIEW accum.\"stock_balances\"");
+	assert_lacks(view, "LATERAL");
 }
 
 /* What creates functions and views, and what drops them, name the same. */
@@ -515,6 +550,7 @@ main(void)
 		cmocka_unit_test(test_bounds_have_two_types),
 		cmocka_unit_test(test_sums_have_their_own_type),
 		cmocka_unit_test(test_balances_at_sources),
+		cmocka_unit_test(test_deltas),
 		cmocka_unit_test(test_drop_matches_create),
 		cmocka_unit_test(test_functions_are_plain),
 		cmocka_unit_test(test_casts_have_no_modifier),
