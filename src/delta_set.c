@@ -74,6 +74,7 @@ struct AccumDeltaSet
 	TupleDesc	sort_desc;
 	TupleTableSlot *sort_slot;
 
+	bool		has_deltas;		/* entries of earlier sets were added */
 	bool		sorted;			/* no more movements can be added */
 	AccumDeltaEntry **array;	/* the entries in order, when in memory */
 	size_t		nentries;
@@ -359,6 +360,7 @@ accum_delta_set_add_entry(AccumDeltaSet *set, const AccumDeltaEntry *entry)
 	MemoryContext old;
 
 	make_room(set);
+	set->has_deltas = true;
 	old = MemoryContextSwitchTo(set->entries_context);
 	entry_merge(set->reg, entry_find(set, (SlotKey) {entry->dim_hash, entry->unit_start},
 									 entry->dims, entry->nulls), entry);
@@ -520,7 +522,9 @@ accum_delta_set_next(AccumDeltaSet *set)
 				 level_unit(set, set->pending->unit_start) == unit);
 		MemoryContextSwitchTo(old);
 
-		if (!entry_changes_nothing(reg, rolled))
+		/* What deltas undid was still a cell's last movement. */
+		if (!entry_changes_nothing(reg, rolled) ||
+			(set->has_deltas && set->level == ACCUM_BALANCE_CACHE && rolled->has_last))
 			return rolled;
 	}
 	return NULL;

@@ -40,7 +40,7 @@
 
 #define PLAN_TAKE 14
 #define PLAN_PENDING 15
-#define PLAN_NOTE 16
+#define PLAN_LEFT 16
 
 /* So many deltas are held in memory as rows at a time. */
 #define TAKE_AT_ONCE 10000
@@ -286,6 +286,27 @@ AccumFolded
 accum_fold_all(AccumRegister *reg)
 {
 	return accum_fold(reg, DT_NOEND, PG_INT64_MAX);
+}
+
+/* Is any delta left?  For who keeps posts and folds out, and has folded all. */
+bool
+accum_fold_pending(AccumRegister *reg)
+{
+	AccumPlanKey key = {.purpose = PLAN_LEFT};
+	AccumQueryState state;
+	SPIPlanPtr *plan;
+	bool		pending;
+
+	if (!accum_register_has(reg, ACCUM_DELTA))
+		return false;
+	plan = accum_register_plan(reg, &key);
+	accum_query_begin(&state, accum_register_owner(reg));
+	if (*plan == NULL)
+		*plan = accum_query_prepare(psprintf("SELECT FROM %s LIMIT 1",
+											 reg->relation_names[ACCUM_DELTA]), 0, NULL, false);
+	pending = accum_query_run(*plan, NULL, SPI_OK_SELECT) > 0;
+	accum_query_end(&state);
+	return pending;
 }
 
 static AccumRegister *

@@ -279,6 +279,11 @@ open_to_rebuild(FunctionCallInfo fcinfo)
 	AccumRegister *reg = open_argument(fcinfo, ShareRowExclusiveLock, &access);
 
 	(void) accum_fold_all(reg);
+	if (accum_fold_pending(reg))
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("register \"%s\" has deltas that do not fit its derived tables", reg->name),
+				 errhint("Correct the documents with movements of that size.")));
 	return reg;
 }
 
