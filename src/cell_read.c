@@ -71,10 +71,8 @@ static bool
 read_role(AccumRegister *reg, const AccumFilter *cell, int64 hash, AccumRole role,
 		  const AccumPeriodRange *period, AccumSum *sums)
 {
-	AccumCellColumns columns = accum_cell_columns(reg, role);
-
 	return may_read(reg->relations[role]) &&
-		read_relation(reg, cell, hash, reg->relations[role], &columns, period, sums);
+		read_relation(reg, cell, hash, reg->relations[role], &reg->columns[role], period, sums);
 }
 
 /* Sums of floating point depend on the order of addition: leave them to SQL. */

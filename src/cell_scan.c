@@ -15,28 +15,19 @@
 #include "access/tableam.h"
 #include "catalog/pg_am.h"
 #include "miscadmin.h"
+#include "utils/date.h"
 #include "utils/fmgroids.h"
 
 #include "cell.h"
 #include "cell_scan.h"
 #include "compat.h"
 
-/* The columns of a register's derived table. */
-AccumCellColumns
-accum_cell_columns(const AccumRegister *reg, AccumRole role)
-{
-	return (AccumCellColumns) {
-		reg->hash_attnums[role], reg->period_attnums[role],
-		reg->dim_attnums[role], reg->resource_attnums[role]
-	};
-}
-
 static bool
 index_has_period(const AccumCellScan *scan)
 {
 	Form_pg_index form = scan->index->rd_index;
 
-	return form->indnkeyatts > 1 && form->indkey.values[1] == scan->columns.period;
+	return form->indnkeyatts > 1 && form->indkey.values[1] == scan->columns->period;
 }
 
 /*
@@ -58,7 +49,7 @@ open_index(AccumCellScan *scan)
 
 		if (!form->indisvalid || index->rd_rel->relam != BTREE_AM_OID ||
 			RelationGetIndexPredicate(index) != NIL ||
-			form->indkey.values[0] != scan->columns.dim_hash)
+			form->indkey.values[0] != scan->columns->dim_hash)
 		{
 			index_close(index, AccessShareLock);
 			continue;
@@ -83,16 +74,33 @@ accum_cell_scan_open(AccumCellScan *scan, Oid relation, const AccumCellColumns *
 					 Snapshot snapshot)
 {
 	scan->rel = table_open(relation, AccessShareLock);
-	scan->columns = *columns;
+	scan->columns = columns;
 	if (scan->rel->rd_rel->relkind != RELKIND_RELATION || open_index(scan) == NULL)
 	{
 		table_close(scan->rel, AccessShareLock);
 		return false;
 	}
 	scan->slot = table_slot_create(scan->rel, NULL);
+	scan->context = CurrentMemoryContext;
 	scan->snapshot = snapshot;
 	scan->scan = NULL;
 	return true;
+}
+
+static void
+scan_start(AccumCellScan *scan, ScanKeyData *keys, int n)
+{
+	MemoryContext old = MemoryContextSwitchTo(scan->context);
+
+	if (scan->scan != NULL && scan->scan->numberOfKeys != n)
+	{
+		index_endscan(scan->scan);
+		scan->scan = NULL;
+	}
+	if (scan->scan == NULL)
+		scan->scan = accum_index_beginscan(scan->rel, scan->index, scan->snapshot, n);
+	index_rescan(scan->scan, keys, n, NULL, 0);
+	MemoryContextSwitchTo(old);
 }
 
 /*
@@ -116,14 +124,25 @@ accum_cell_scan_find(AccumCellScan *scan, int64 hash, const AccumPeriodRange *pe
 		if (period->has_to)
 			ScanKeyInit(&keys[n++], 2, BTLessStrategyNumber, period->lt, period->to);
 	}
-	if (scan->scan != NULL && scan->scan->numberOfKeys != n)
-	{
-		index_endscan(scan->scan);
-		scan->scan = NULL;
-	}
-	if (scan->scan == NULL)
-		scan->scan = accum_index_beginscan(scan->rel, scan->index, scan->snapshot, n);
-	index_rescan(scan->scan, keys, n, NULL, 0);
+	scan_start(scan, keys, n);
+}
+
+/*
+ * The row of a table's primary key, (dim_hash) or (dim_hash, period): true when
+ * it is there, in the scan's slot.
+ */
+bool
+accum_cell_scan_find_key(AccumCellScan *scan, int64 hash, AccumDay unit)
+{
+	ScanKeyData keys[2];
+	int			n = 0;
+
+	ScanKeyInit(&keys[n++], 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(hash));
+	if (index_has_period(scan))
+		ScanKeyInit(&keys[n++], 2, BTEqualStrategyNumber, F_DATE_EQ, DateADTGetDatum(unit));
+	scan->filter = NULL;
+	scan_start(scan, keys, n);
+	return accum_cell_scan_next(scan) != NULL;
 }
 
 static bool
@@ -137,16 +156,18 @@ in_range(const AccumPeriodRange *range, Datum period)
 TupleTableSlot *
 accum_cell_scan_next(AccumCellScan *scan)
 {
-	while (index_getnext_slot(scan->scan, ForwardScanDirection, scan->slot))
-	{
-		bool		isnull;
+	MemoryContext old = MemoryContextSwitchTo(scan->context);
+	bool		found;
+	bool		isnull;
 
+	do
+	{
 		CHECK_FOR_INTERRUPTS();
-		if (scan->filter == NULL ||
-			in_range(scan->filter, slot_getattr(scan->slot, scan->columns.period, &isnull)))
-			return scan->slot;
-	}
-	return NULL;
+		found = index_getnext_slot(scan->scan, ForwardScanDirection, scan->slot);
+	} while (found && scan->filter != NULL &&
+			 !in_range(scan->filter, slot_getattr(scan->slot, scan->columns->period, &isnull)));
+	MemoryContextSwitchTo(old);
+	return found ? scan->slot : NULL;
 }
 
 /* Is the row that the scan has come to one of this cell? */
@@ -157,7 +178,7 @@ accum_cell_scan_is_cell(AccumCellScan *scan, AccumRegister *reg,
 	for (int i = 0; i < reg->ndims; i++)
 	{
 		bool		isnull;
-		Datum		value = slot_getattr(scan->slot, scan->columns.dims[i], &isnull);
+		Datum		value = slot_getattr(scan->slot, scan->columns->dims[i], &isnull);
 
 		if (!accum_column_equal(&reg->dims[i], value, isnull, dims[i], nulls[i]))
 			return false;

@@ -10,15 +10,6 @@
 #include "registry.h"
 #include "utils/snapshot.h"
 
-/* Where a relation keeps what is looked for and what is summed. */
-typedef struct AccumCellColumns
-{
-	AttrNumber	dim_hash;
-	AttrNumber	period;			/* none in the cache */
-	const AttrNumber *dims;
-	const AttrNumber *resources;
-} AccumCellColumns;
-
 /* A range of period: [from, to), as values of its type. */
 typedef struct AccumPeriodRange
 {
@@ -35,18 +26,19 @@ typedef struct AccumCellScan
 {
 	Relation	rel;
 	Relation	index;
+	MemoryContext context;		/* of what the scan allocates, now or later */
 	Snapshot	snapshot;
 	IndexScanDesc scan;			/* NULL until something is looked for */
 	TupleTableSlot *slot;
-	AccumCellColumns columns;
+	const AccumCellColumns *columns;
 	const AccumPeriodRange *filter; /* a range that the index cannot tell */
 } AccumCellScan;
 
-extern AccumCellColumns accum_cell_columns(const AccumRegister *reg, AccumRole role);
 extern bool accum_cell_scan_open(AccumCellScan *scan, Oid relation,
 								 const AccumCellColumns *columns, Snapshot snapshot);
 extern void accum_cell_scan_find(AccumCellScan *scan, int64 hash,
 								 const AccumPeriodRange *period);
+extern bool accum_cell_scan_find_key(AccumCellScan *scan, int64 hash, AccumDay unit);
 extern TupleTableSlot *accum_cell_scan_next(AccumCellScan *scan);
 extern bool accum_cell_scan_is_cell(AccumCellScan *scan, AccumRegister *reg,
 									const Datum *dims, const bool *nulls);

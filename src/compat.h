@@ -7,8 +7,10 @@
 #define ACCUM_COMPAT_H
 
 #include "access/genam.h"
+#include "access/tableam.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
+#include "executor/executor.h"
 #include "parser/parse_type.h"
 #include "utils/acl.h"
 
@@ -72,6 +74,67 @@ accum_index_beginscan(Relation heap, Relation index, Snapshot snapshot, int nkey
 	return index_beginscan(heap, index, snapshot, NULL, nkeys, 0);
 #else
 	return index_beginscan(heap, index, snapshot, nkeys, 0);
+#endif
+}
+
+/*
+ * PostgreSQL 16 tells whether an update needs new entries in all indexes or in
+ * summarizing ones only (commit 19d8e2308b).
+ */
+#if PG_VERSION_NUM >= 160000
+typedef TU_UpdateIndexes AccumUpdateIndexes;
+#define ACCUM_UPDATE_NO_INDEXES TU_None
+#else
+typedef bool AccumUpdateIndexes;
+#define ACCUM_UPDATE_NO_INDEXES false
+#endif
+
+/* table_tuple_update, waiting for whoever else is updating the row. */
+static inline TM_Result
+accum_table_tuple_update(Relation rel, ItemPointer tid, TupleTableSlot *slot, CommandId cid,
+						 Snapshot snapshot, TM_FailureData *failure, AccumUpdateIndexes *indexes)
+{
+	LockTupleMode lock_mode;
+
+	return table_tuple_update(rel, tid, slot, cid, snapshot, InvalidSnapshot, true,
+							  failure, &lock_mode, indexes);
+}
+
+/*
+ * Is there no row with the same unique key, once those who are writing one are
+ * done?  PostgreSQL 18 wants to know the row's own place if it has one (commit
+ * 9321d2fdf8).
+ */
+static inline bool
+accum_check_index_constraints(ResultRelInfo *result, TupleTableSlot *slot, EState *estate)
+{
+	ItemPointerData conflict;
+
+#if PG_VERSION_NUM >= 180000
+	ItemPointerData none;
+
+	ItemPointerSetInvalid(&none);
+	return ExecCheckIndexConstraints(result, slot, estate, &conflict, &none, NIL);
+#else
+	return ExecCheckIndexConstraints(result, slot, estate, &conflict, NIL);
+#endif
+}
+
+/*
+ * ExecInsertIndexTuples after an update, with what that said of indexes, or with
+ * NULL after an insert.  conflict asks to be told of a duplicate key instead of
+ * an error.
+ */
+static inline void
+accum_insert_index_tuples(ResultRelInfo *result, TupleTableSlot *slot, EState *estate,
+						  const AccumUpdateIndexes *updated, bool *conflict)
+{
+#if PG_VERSION_NUM >= 160000
+	(void) ExecInsertIndexTuples(result, slot, estate, updated != NULL, conflict != NULL,
+								 conflict, NIL, updated != NULL && *updated == TU_Summarizing);
+#else
+	(void) ExecInsertIndexTuples(result, slot, estate, updated != NULL, conflict != NULL,
+								 conflict, NIL);
 #endif
 }
 

@@ -68,7 +68,8 @@ struct AccumDeltaSet
 	MemoryContext entries_context;	/* entries, reset when they are spilled */
 	slots_hash *slots;
 	AccumDeltaEntry *last_added;	/* movements come in runs of one entry */
-	AccumDay	last_added_day;
+	AccumDay	first_day;		/* of all that were added */
+	AccumDay	last_day;
 
 	Tuplesortstate *sort;		/* NULL while everything fits in memory */
 	TupleDesc	sort_desc;
@@ -106,6 +107,8 @@ accum_delta_set_create(AccumRegister *reg)
 
 	set->reg = reg;
 	set->context = context;
+	set->first_day = ACCUM_DAY_MAX;
+	set->last_day = ACCUM_DAY_MIN;
 	set->entries_context = AllocSetContextCreate(context, "accum delta entries",
 												 ALLOCSET_DEFAULT_SIZES);
 	return set;
@@ -310,11 +313,13 @@ entry_find(AccumDeltaSet *set, SlotKey key, const Datum *dims, const bool *nulls
 	return entry;
 }
 
-/* Keep the set's memory within bounds, before something is added. */
+/* Get ready for something to be added, within the set's bounds of memory. */
 static void
-make_room(AccumDeltaSet *set)
+make_room(AccumDeltaSet *set, AccumDay day)
 {
 	Assert(!set->sorted);
+	set->first_day = Min(set->first_day, day);
+	set->last_day = Max(set->last_day, day);
 	if (set->slots != NULL && set->slots->members % 64 == 63 &&
 		MemoryContextMemAllocated(set->entries_context, true) > (Size) work_mem * 1024)
 		spill(set);
@@ -331,7 +336,7 @@ accum_delta_set_add(AccumDeltaSet *set, const AccumMovement *movement)
 	MemoryContext old;
 	AccumDeltaEntry *entry;
 
-	make_room(set);
+	make_room(set, movement->day);
 	old = MemoryContextSwitchTo(set->entries_context);
 	entry = entry_find(set, (SlotKey) {movement->dim_hash, movement->day},
 					   movement->dims, movement->nulls);
@@ -359,7 +364,7 @@ accum_delta_set_add_entry(AccumDeltaSet *set, const AccumDeltaEntry *entry)
 {
 	MemoryContext old;
 
-	make_room(set);
+	make_room(set, entry->unit_start);
 	set->has_deltas = true;
 	old = MemoryContextSwitchTo(set->entries_context);
 	entry_merge(set->reg, entry_find(set, (SlotKey) {entry->dim_hash, entry->unit_start},
@@ -475,7 +480,7 @@ accum_delta_set_rewind(AccumDeltaSet *set, AccumRole level)
 
 /* The unit of the pass's level that a day belongs to. */
 static AccumDay
-level_unit(AccumDeltaSet *set, AccumDay day)
+level_unit(const AccumDeltaSet *set, AccumDay day)
 {
 	switch (set->level)
 	{
@@ -488,6 +493,13 @@ level_unit(AccumDeltaSet *set, AccumDay day)
 		default:
 			return ACCUM_DAY_MIN;
 	}
+}
+
+/* Are all entries of the pass of one unit? */
+bool
+accum_delta_set_in_one_unit(const AccumDeltaSet *set)
+{
+	return level_unit(set, set->first_day) == level_unit(set, set->last_day);
 }
 
 /*

@@ -52,6 +52,7 @@ extern AccumDeltaSet *accum_delta_set_create(AccumRegister *reg);
 extern void accum_delta_set_add(AccumDeltaSet *set, const AccumMovement *movement);
 extern void accum_delta_set_add_entry(AccumDeltaSet *set, const AccumDeltaEntry *entry);
 extern AccumDeltaEntry *accum_delta_entry_create(AccumRegister *reg);
+extern bool accum_delta_set_in_one_unit(const AccumDeltaSet *set);
 extern void accum_delta_set_rewind(AccumDeltaSet *set, AccumRole level);
 extern const AccumDeltaEntry *accum_delta_set_next(AccumDeltaSet *set);
 extern void accum_delta_set_free(AccumDeltaSet *set);

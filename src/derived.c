@@ -9,9 +9,7 @@
  * alone with the cell.  Of totals the period comes first, so that the rows of a
  * unit lie together, which is how turnovers read them.
  *
- * One statement per table takes the entries as a row set and upserts them.  Its
- * condition compares dimension values; a row that fails it has the hash of
- * another cell, is left alone, and is missed in the count.
+ * A table is written straight where it is as the register made it, else with SQL.
  *
  * A register with high_write has the set's entries appended to its deltas instead,
  * which nobody waits for, and folded later (fold.c).  What must not wait until then
@@ -19,511 +17,32 @@
  * the cache (or, in a register without, the totals of the year), with nothing in
  * it, and every post compares with the row it finds there.  Only that row is ever
  * waited for, by posts that are the first to a cell at the same time.
- *
- * Derived tables refuse everybody's DML (see triggers.c) but that of this
- * module: while it runs a statement it says on which table.
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
 #include "executor/tuptable.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
-#include "storage/lmgr.h"
-#include "utils/builtins.h"
-#include "utils/date.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/rel.h"
 #include "utils/snapmgr.h"
-#include "utils/timestamp.h"
 
 #include "cell.h"
 #include "cell_scan.h"
 #include "derived.h"
+#include "derived_direct.h"
+#include "derived_row.h"
+#include "derived_sql.h"
+#include "guarded.h"
 #include "query.h"
 
-#define PLAN_ADD 1
 #define PLAN_NEW_CELLS 13
-#define ROWS_NAME "accum_delta"
-
-/* The guarded table that the engine is writing, and the cell it has come to. */
-static Oid	target = InvalidOid;
-static int64 target_dim_hash;
-
-/* Is the engine itself, and nobody else, writing this table now? */
-bool
-accum_derived_writes(Oid relation)
-{
-	return target == relation;
-}
-
-/* Called by the upsert for each row, so that an error can name the cell. */
-void
-accum_derived_note_row(int64 dim_hash)
-{
-	target_dim_hash = dim_hash;
-}
-
-/* Have the register's tables still the names that statements call them by? */
-static void
-check_names(AccumRegister *reg)
-{
-	for (int role = 0; role < ACCUM_ROLES; role++)
-	{
-		char	   *name;
-
-		if (!OidIsValid(reg->relations[role]))
-			continue;
-		name = get_rel_name(reg->relations[role]);
-		if (name == NULL ||
-			strcmp(reg->relation_names[role],
-				   quote_qualified_identifier(get_namespace_name(get_rel_namespace(reg->relations[role])),
-											  name)) != 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("relation %s of register \"%s\" was renamed meanwhile",
-							reg->relation_names[role], reg->name)));
-	}
-}
-
-/*
- * Run a statement that writes a guarded table; returns the rows it handled.
- * snapshot as for accum_query_run_at.
- */
-uint64
-accum_derived_run(AccumRegister *reg, SPIPlanPtr plan, Oid relation, Datum *values,
-				  Snapshot snapshot, int expected)
-{
-	Oid			outer = target;
-	uint64		processed;
-
-	/*
-	 * The statement names the table.  Under the lock its name is what it was when
-	 * the register was loaded, or the entry has been marked.
-	 */
-	LockRelationOid(relation, RowExclusiveLock);
-	if (!reg->valid)
-		check_names(reg);
-	target = relation;
-	PG_TRY();
-	{
-		processed = accum_query_run_at(plan, values, snapshot, expected);
-	}
-	PG_FINALLY();
-	{
-		target = outer;
-	}
-	PG_END_TRY();
-	return processed;
-}
-
-/* Is it kept by unit, with receipts?  Totals and deltas are. */
-static bool
-is_by_unit(AccumRole role)
-{
-	return role != ACCUM_BALANCE_CACHE;
-}
-
-/* Does it say which movement was the last? */
-static bool
-has_last(AccumRole role)
-{
-	return role == ACCUM_BALANCE_CACHE || role == ACCUM_DELTA;
-}
+#define ROWS_NAME "accum_cells"
 
 static void
-append_columns(StringInfo sql, AccumRegister *reg, AccumRole role, const char *prefix)
+add(AccumRegister *reg, AccumRole role, AccumDeltaSet *set)
 {
-	if (is_by_unit(role))
-		appendStringInfo(sql, "%speriod, ", prefix);
-	for (int i = 0; i < reg->ndims; i++)
-	{
-		appendStringInfoString(sql, prefix);
-		accum_append_ident(sql, reg->dims[i].name);
-		appendStringInfoString(sql, ", ");
-	}
-	for (int i = 0; i < reg->nresources; i++)
-	{
-		appendStringInfoString(sql, prefix);
-		accum_append_ident(sql, reg->resources[i].name);
-		appendStringInfoString(sql, ", ");
-		if (is_by_unit(role))
-		{
-			appendStringInfoString(sql, prefix);
-			accum_append_ident(sql, psprintf("%s_receipt", reg->resources[i].name));
-			appendStringInfoString(sql, ", ");
-		}
-	}
-	if (has_last(role))
-		appendStringInfo(sql, "%slast_movement_at, %slast_movement_id, ", prefix, prefix);
-	if (role == ACCUM_BALANCE_CACHE)
-		appendStringInfo(sql, "%sversion, ", prefix);
-	appendStringInfo(sql, "%smovements_count", prefix);
-}
-
-static void
-append_addition(StringInfo sql, const char *column)
-{
-	accum_append_ident(sql, column);
-	appendStringInfoString(sql, " = t.");
-	accum_append_ident(sql, column);
-	appendStringInfoString(sql, " OPERATOR(pg_catalog.+) EXCLUDED.");
-	accum_append_ident(sql, column);
-	appendStringInfoString(sql, ", ");
-}
-
-/* The statement that inserts the row set into a table, in the table's order. */
-static void
-append_insert(StringInfo sql, AccumRegister *reg, AccumRole role)
-{
-	appendStringInfo(sql, "INSERT INTO %s AS t (dim_hash, ", reg->relation_names[role]);
-	append_columns(sql, reg, role, "");
-	appendStringInfoString(sql, ") SELECT " ACCUM_SCHEMA "._note_row(d.dim_hash), ");
-	append_columns(sql, reg, role, "d.");
-	appendStringInfo(sql, " FROM " ROWS_NAME " d%s",
-					 role >= ACCUM_TOTALS_YEAR ? " ORDER BY d.period, d.dim_hash" : "");
-}
-
-/* The statement that enters cells in their home. */
-static char *
-new_cells_sql(AccumRegister *reg, AccumRole role)
-{
-	StringInfoData sql;
-
-	initStringInfo(&sql);
-	append_insert(&sql, reg, role);
-	appendStringInfoString(&sql, " ON CONFLICT DO NOTHING");
-	return sql.data;
-}
-
-/* The statement that adds the row set to one table: upserts, or appends deltas. */
-static char *
-addition_sql(AccumRegister *reg, AccumRole role)
-{
-	StringInfoData sql;
-
-	initStringInfo(&sql);
-	append_insert(&sql, reg, role);
-	if (role == ACCUM_DELTA)
-		return sql.data;
-	appendStringInfo(&sql, " ON CONFLICT (dim_hash%s) DO UPDATE SET ",
-					 is_by_unit(role) ? ", period" : "");
-	for (int i = 0; i < reg->nresources; i++)
-	{
-		append_addition(&sql, reg->resources[i].name);
-		if (is_by_unit(role))
-			append_addition(&sql, psprintf("%s_receipt", reg->resources[i].name));
-	}
-	if (role == ACCUM_BALANCE_CACHE)
-	{
-		append_addition(&sql, "version");
-		appendStringInfoString(&sql,
-							   "last_movement_at = COALESCE(EXCLUDED.last_movement_at, t.last_movement_at), "
-							   "last_movement_id = COALESCE(EXCLUDED.last_movement_id, t.last_movement_id), ");
-	}
-	appendStringInfoString(&sql, "movements_count = t.movements_count OPERATOR(pg_catalog.+) EXCLUDED.movements_count WHERE ");
-	accum_cell_append_equal(&sql, reg, "t", "EXCLUDED");
-	return sql.data;
-}
-
-/* The row type of the row set: the columns of append_insert, in its order. */
-static TupleDesc
-rows_desc(AccumRegister *reg, AccumRole role)
-{
-	int			natts = 2 + reg->ndims + (is_by_unit(role) ? 1 + 2 * reg->nresources : reg->nresources)
-		+ (has_last(role) ? 2 : 0) + (role == ACCUM_BALANCE_CACHE ? 1 : 0);
-	TupleDesc	desc = CreateTemplateTupleDesc(natts);
-	int			n = 0;
-
-	TupleDescInitEntry(desc, ++n, "dim_hash", INT8OID, -1, 0);
-	if (is_by_unit(role))
-		TupleDescInitEntry(desc, ++n, "period", DATEOID, -1, 0);
-	for (int i = 0; i < reg->ndims; i++)
-	{
-		TupleDescInitEntry(desc, ++n, reg->dims[i].name, reg->dims[i].type,
-						   reg->dims[i].typmod, 0);
-		TupleDescInitEntryCollation(desc, n, reg->dims[i].collation);
-	}
-	for (int i = 0; i < reg->nresources; i++)
-	{
-		AccumColumn *res = &reg->resources[i];
-
-		TupleDescInitEntry(desc, ++n, res->name, res->type, res->typmod, 0);
-		if (is_by_unit(role))
-			TupleDescInitEntry(desc, ++n, psprintf("%s_receipt", res->name),
-							   res->type, res->typmod, 0);
-	}
-	if (has_last(role))
-	{
-		TupleDescInitEntry(desc, ++n, "last_movement_at", TIMESTAMPTZOID, -1, 0);
-		TupleDescInitEntry(desc, ++n, "last_movement_id", UUIDOID, -1, 0);
-	}
-	if (role == ACCUM_BALANCE_CACHE)
-		TupleDescInitEntry(desc, ++n, "version", INT8OID, -1, 0);
-	TupleDescInitEntry(desc, ++n, "movements_count", INT8OID, -1, 0);
-	Assert(n == natts);
-	return desc;
-}
-
-/* A sum that no longer fits, told with the cell. */
-static void
-sum_out_of_range(AccumRegister *reg, AccumRole role, const Datum *dims,
-				 const bool *nulls, const char *reason)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-			 errmsg("sum in register \"%s\" is out of range: %s", reg->name, reason),
-			 errdetail("Cell %s in %s.", accum_cell_text(reg, dims, nulls),
-					   reg->relation_names[role])));
-}
-
-/* The sum as a value of the resource's type; false when it does not fit. */
-static bool
-sum_fits(const AccumSum *sum, const AccumColumn *resource, Datum *value)
-{
-	MemoryContext context = CurrentMemoryContext;
-	volatile bool fits = false;
-
-	PG_TRY();
-	{
-		fits = accum_sum_to_value(sum, resource->type, resource->typmod, value);
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(context);
-		if (geterrcode() != ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE)
-			PG_RE_THROW();
-		FlushErrorState();
-	}
-	PG_END_TRY();
-	return fits;
-}
-
-/* What a pass over a delta set writes. */
-typedef enum PassKind
-{
-	PASS_FIRST,
-	PASS_SECOND,				/* the rest of deltas too large for one */
-	PASS_NEW_CELLS				/* nothing but the cells */
-} PassKind;
-
-/* One application of a delta set to one derived table. */
-typedef struct Pass
-{
-	AccumRegister *reg;
-	AccumRole	role;
-	PassKind	kind;
-	bool		split;			/* some delta was too large for one */
-	Tuplestorestate *rows;
-	TupleTableSlot *slot;
-	MemoryContext scratch;
-} Pass;
-
-/*
- * What a pass adds for one sum.
- *
- * A delta may be too large for its column although the result is not: from
- * 30000 to -30000 in a smallint.  It is then added in two halves, in two passes;
- * halves of any delta that leads from one value of the type to another fit.
- */
-static Datum
-pass_value(Pass *pass, const AccumDeltaEntry *entry, const AccumSum *sum,
-		   const AccumColumn *resource)
-{
-	static const AccumSum nothing = {0};
-	AccumSum	half;
-	AccumSum	rest;
-	Datum		value = (Datum) 0;
-
-	if (pass->kind == PASS_NEW_CELLS || sum_fits(sum, resource, &value))
-	{
-		if (pass->kind != PASS_FIRST)
-			(void) sum_fits(&nothing, resource, &value);
-		return value;
-	}
-	accum_sum_halve(sum, resource->type, &half, &rest);
-	if (!sum_fits(pass->kind == PASS_SECOND ? &rest : &half, resource, &value))
-		sum_out_of_range(pass->reg, pass->role, entry->dims, entry->nulls,
-						 psprintf("resource \"%s\" does not fit its type", resource->name));
-	pass->split = true;
-	return value;
-}
-
-static void
-rows_put(Pass *pass, const AccumDeltaEntry *entry)
-{
-	AccumRegister *reg = pass->reg;
-	TupleTableSlot *slot = pass->slot;
-	int			n = 0;
-
-	ExecClearTuple(slot);
-	memset(slot->tts_isnull, false, sizeof(bool) * slot->tts_tupleDescriptor->natts);
-	target_dim_hash = entry->dim_hash;
-	slot->tts_values[n++] = Int64GetDatum(entry->dim_hash);
-	if (is_by_unit(pass->role))
-		slot->tts_values[n++] = DateADTGetDatum(entry->unit_start);
-	for (int i = 0; i < reg->ndims; i++)
-	{
-		slot->tts_isnull[n] = entry->nulls[i];
-		slot->tts_values[n++] = entry->dims[i];
-	}
-	for (int i = 0; i < reg->nresources; i++)
-	{
-		slot->tts_values[n++] = pass_value(pass, entry, &entry->deltas[i].net,
-										   &reg->resources[i]);
-		if (is_by_unit(pass->role))
-			slot->tts_values[n++] = pass_value(pass, entry, &entry->deltas[i].receipt,
-											   &reg->resources[i]);
-	}
-	if (has_last(pass->role))
-	{
-		slot->tts_isnull[n] = slot->tts_isnull[n + 1] =
-			!entry->has_last || pass->kind != PASS_FIRST;
-		slot->tts_values[n++] = TimestampTzGetDatum(entry->last_at);
-		slot->tts_values[n++] = UUIDPGetDatum(&entry->last_id);
-	}
-	if (pass->role == ACCUM_BALANCE_CACHE)
-		slot->tts_values[n++] = Int64GetDatum(pass->kind == PASS_FIRST ? 1 : 0);
-	slot->tts_values[n++] = Int64GetDatum(pass->kind == PASS_FIRST ? entry->movements : 0);
-	Assert(n == slot->tts_tupleDescriptor->natts);
-	ExecStoreVirtualTuple(slot);
-	tuplestore_puttupleslot(pass->rows, slot);
-}
-
-/* Find in the row set the row that the upsert came to, for an error's detail. */
-static void
-blame_row(AccumRegister *reg, AccumRole role, Tuplestorestate *rows,
-		  TupleDesc desc, const char *reason)
-{
-	TupleTableSlot *slot = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
-	int			first_dim = is_by_unit(role) ? 2 : 1;
-
-	tuplestore_select_read_pointer(rows, 0);
-	tuplestore_rescan(rows);
-	while (tuplestore_gettupleslot(rows, true, false, slot))
-	{
-		slot_getallattrs(slot);
-		if (DatumGetInt64(slot->tts_values[0]) == target_dim_hash)
-			sum_out_of_range(reg, role, slot->tts_values + first_dim,
-							 slot->tts_isnull + first_dim, reason);
-	}
-	elog(ERROR, "%s", reason);
-}
-
-/*
- * Some rows were not written: their hash belongs to another cell.  Say which.
- */
-static void
-blame_collision(AccumRegister *reg, AccumRole role)
-{
-	StringInfoData sql;
-	Datum		values[3 * ACCUM_MAX_COLUMNS + 5];
-	bool		nulls[3 * ACCUM_MAX_COLUMNS + 5];
-
-	initStringInfo(&sql);
-	appendStringInfo(&sql, "SELECT d.* FROM " ROWS_NAME " d JOIN %s t ON "
-					 "d.dim_hash OPERATOR(pg_catalog.=) t.dim_hash WHERE NOT (",
-					 reg->relation_names[role]);
-	accum_cell_append_equal(&sql, reg, "t", "d");
-	appendStringInfoString(&sql, ") LIMIT 1");
-	if (accum_query_command(sql.data, SPI_OK_SELECT) != 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNIQUE_VIOLATION),
-				 errmsg("two cells of register \"%s\" have the same hash", reg->name)));
-	heap_deform_tuple(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, values, nulls);
-	accum_cell_collision(reg, values + (is_by_unit(role) ? 2 : 1),
-						 nulls + (is_by_unit(role) ? 2 : 1));
-}
-
-/* Add a row set to one table. */
-static void
-add_rows(AccumRegister *reg, AccumRole role, Tuplestorestate *rows, TupleDesc desc)
-{
-	AccumPlanKey key = {.purpose = PLAN_ADD,.variant = role};
-	SPIPlanPtr *plan = accum_register_plan(reg, &key);
-	MemoryContext context = CurrentMemoryContext;
-	uint64		processed = 0;
-
-	accum_query_rows(ROWS_NAME, desc, rows);
-	if (*plan == NULL)
-		*plan = accum_query_prepare(addition_sql(reg, role), 0, NULL, false);
-	PG_TRY();
-	{
-		processed = accum_derived_run(reg, *plan, reg->relations[role], NULL, InvalidSnapshot,
-									  SPI_OK_INSERT);
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		if (geterrcode() != ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE)
-			PG_RE_THROW();
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		blame_row(reg, role, rows, desc, error->message);
-	}
-	PG_END_TRY();
-	if (processed != (uint64) tuplestore_tuple_count(rows))
-		blame_collision(reg, role);
-	accum_query_forget_rows(ROWS_NAME);
-}
-
-static void
-pass_begin(Pass *pass)
-{
-	TupleDesc	desc = rows_desc(pass->reg, pass->role);
-
-	pass->slot = MakeSingleTupleTableSlot(desc, &TTSOpsVirtual);
-	pass->rows = tuplestore_begin_heap(false, false, work_mem);
-	pass->scratch = AllocSetContextCreate(CurrentMemoryContext, "accum derived row",
-										  ALLOCSET_SMALL_SIZES);
-}
-
-static void
-pass_put(Pass *pass, const AccumDeltaEntry *entry)
-{
-	MemoryContext old = MemoryContextSwitchTo(pass->scratch);
-
-	rows_put(pass, entry);
-	MemoryContextSwitchTo(old);
-	MemoryContextReset(pass->scratch);
-}
-
-static void
-pass_end(Pass *pass)
-{
-	ExecDropSingleTupleTableSlot(pass->slot);
-	tuplestore_end(pass->rows);
-	MemoryContextDelete(pass->scratch);
-}
-
-/* Apply a delta set to one derived table; true when a second pass has to follow. */
-static bool
-apply_pass(AccumRegister *reg, AccumRole role, AccumDeltaSet *set, PassKind kind)
-{
-	Pass		pass = {.reg = reg,.role = role,.kind = kind};
-	const AccumDeltaEntry *entry;
-
-	accum_delta_set_rewind(set, role);
-	if ((entry = accum_delta_set_next(set)) == NULL)
-		return false;
-
-	pass_begin(&pass);
-	for (; entry != NULL; entry = accum_delta_set_next(set))
-		pass_put(&pass, entry);
-	add_rows(reg, role, pass.rows, pass.slot->tts_tupleDescriptor);
-	pass_end(&pass);
-	return pass.split && kind == PASS_FIRST;
-}
-
-/* Apply a delta set to one table, deltas too large for it in two passes. */
-static void
-apply(AccumRegister *reg, AccumRole role, AccumDeltaSet *set)
-{
-	if (apply_pass(reg, role, set, PASS_FIRST))
-		(void) apply_pass(reg, role, set, PASS_SECOND);
+	if (!accum_derived_direct_add(reg, role, set))
+		accum_derived_sql_add(reg, role, set);
 }
 
 /*
@@ -538,89 +57,103 @@ accum_derived_apply(AccumRegister *reg, AccumDeltaSet *set)
 	for (AccumRole role = ACCUM_BALANCE_CACHE; role < ACCUM_ROLES; role++)
 	{
 		if (accum_register_has(reg, role))
-			apply(reg, role, set);
+			add(reg, role, set);
 	}
 }
 
-/* The cell that a write which failed with numeric_value_out_of_range had come to. */
-int64
-accum_derived_failed_cell(void)
-{
-	return target_dim_hash;
-}
-
 /* The table whose rows say what cells there are. */
-AccumRole
-accum_derived_home(const AccumRegister *reg)
+static AccumRole
+cell_home(const AccumRegister *reg)
 {
 	return accum_register_has(reg, ACCUM_BALANCE_CACHE) ? ACCUM_BALANCE_CACHE : ACCUM_TOTALS_YEAR;
 }
 
 /*
- * Put into the pass the cells of a delta set that have no row in their home,
- * whoever may have committed it.  Raises unique_violation for one whose hash
- * belongs to another cell.
+ * Put into rows the cells of a delta set that have no row in their home, whoever
+ * may have committed it; returns how many.  Raises unique_violation for one whose
+ * hash belongs to another cell.
  */
-static void
-find_new_cells(Pass *pass, AccumDeltaSet *set)
+static uint64
+find_new_cells(AccumRegister *reg, AccumRole home, AccumDeltaSet *set, Tuplestorestate *rows)
 {
-	AccumCellColumns columns = accum_cell_columns(pass->reg, pass->role);
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(accum_row_shape(reg, home)->desc, &TTSOpsVirtual);
+	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "accum new cell",
+												  ALLOCSET_SMALL_SIZES);
 	AccumCellScan scan;
 	const AccumDeltaEntry *entry;
+	uint64		n = 0;
 
-	if (!accum_cell_scan_open(&scan, pass->reg->relations[pass->role], &columns, snapshot))
+	if (!accum_cell_scan_open(&scan, reg->relations[home], &reg->columns[home], snapshot))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("relation %s has lost its primary key",
-						pass->reg->relation_names[pass->role])));
-	accum_delta_set_rewind(set, pass->role);
+				 errmsg("relation %s has lost its primary key", reg->relation_names[home])));
+	accum_delta_set_rewind(set, home);
 	while ((entry = accum_delta_set_next(set)) != NULL)
 	{
 		accum_cell_scan_find(&scan, entry->dim_hash, NULL);
 		if (accum_cell_scan_next(&scan) == NULL)
-			pass_put(pass, entry);
-		else if (!accum_cell_scan_is_cell(&scan, pass->reg, entry->dims, entry->nulls))
-			accum_cell_collision(pass->reg, entry->dims, entry->nulls);
+		{
+			MemoryContext old = MemoryContextSwitchTo(scratch);
+
+			(void) accum_row_fill(reg, home, ACCUM_ROW_CELL, entry, slot);
+			tuplestore_puttupleslot(rows, slot);
+			MemoryContextSwitchTo(old);
+			MemoryContextReset(scratch);
+			n++;
+		}
+		else if (!accum_cell_scan_is_cell(&scan, reg, entry->dims, entry->nulls))
+			accum_cell_collision(reg, entry->dims, entry->nulls);
 	}
 	accum_cell_scan_close(&scan);
+	ExecDropSingleTupleTableSlot(slot);
+	MemoryContextDelete(scratch);
 	UnregisterSnapshot(snapshot);
+	return n;
 }
 
 /*
- * Enter cells in their home; returns how many, which may be fewer than there
- * are: others may have entered them meanwhile.
+ * Enter cells in their home, in the order in which a fold writes there; returns
+ * how many, which may be fewer than there are: others may have entered them
+ * meanwhile.
  */
 static uint64
-insert_new_cells(Pass *pass)
+insert_new_cells(AccumRegister *reg, AccumRole home, Tuplestorestate *rows)
 {
-	AccumPlanKey key = {.purpose = PLAN_NEW_CELLS,.variant = pass->role};
-	SPIPlanPtr *plan = accum_register_plan(pass->reg, &key);
+	AccumPlanKey key = {.purpose = PLAN_NEW_CELLS};
+	SPIPlanPtr *plan = accum_register_plan(reg, &key);
 	uint64		n;
 
-	accum_query_rows(ROWS_NAME, pass->slot->tts_tupleDescriptor, pass->rows);
+	accum_query_rows(ROWS_NAME, accum_row_shape(reg, home)->desc, rows);
 	if (*plan == NULL)
-		*plan = accum_query_prepare(new_cells_sql(pass->reg, pass->role), 0, NULL, false);
-	n = accum_derived_run(pass->reg, *plan, pass->reg->relations[pass->role], NULL,
-						  InvalidSnapshot, SPI_OK_INSERT);
+	{
+		StringInfoData sql;
+
+		initStringInfo(&sql);
+		appendStringInfo(&sql, "INSERT INTO %s (", reg->relation_names[home]);
+		accum_row_append_columns(&sql, reg, home, "", 0);
+		appendStringInfoString(&sql, ") SELECT ");
+		accum_row_append_columns(&sql, reg, home, "d.", 0);
+		appendStringInfo(&sql, " FROM " ROWS_NAME " d ORDER BY %sd.dim_hash ON CONFLICT DO NOTHING",
+						 accum_row_by_unit(home) ? "d.period, " : "");
+		*plan = accum_query_prepare(sql.data, 0, NULL, false);
+	}
+	n = accum_guarded_run(reg, *plan, reg->relations[home], NULL, InvalidSnapshot, SPI_OK_INSERT);
 	accum_query_forget_rows(ROWS_NAME);
 	return n;
 }
 
-/* Give each cell of a delta set its row in its home; true when others did, too. */
+/* Give each cell of a delta set its row in its home; false when others did, too. */
 static bool
 enter_cells(AccumRegister *reg, AccumDeltaSet *set)
 {
-	Pass		pass = {.reg = reg,.role = accum_derived_home(reg),.kind = PASS_NEW_CELLS};
-	uint64		found;
-	bool		met_others;
+	AccumRole	home = cell_home(reg);
+	Tuplestorestate *rows = tuplestore_begin_heap(false, false, work_mem);
+	uint64		found = find_new_cells(reg, home, set, rows);
+	bool		alone = found == 0 || insert_new_cells(reg, home, rows) == found;
 
-	pass_begin(&pass);
-	find_new_cells(&pass, set);
-	found = tuplestore_tuple_count(pass.rows);
-	met_others = found > 0 && insert_new_cells(&pass) < found;
-	pass_end(&pass);
-	return met_others;
+	tuplestore_end(rows);
+	return alone;
 }
 
 /*
@@ -633,7 +166,7 @@ void
 accum_derived_append(AccumRegister *reg, AccumDeltaSet *set)
 {
 	/* A row that somebody else has entered is there now, but of which cell? */
-	if (enter_cells(reg, set) && enter_cells(reg, set))
+	if (!enter_cells(reg, set) && !enter_cells(reg, set))
 		elog(ERROR, "cells of register \"%s\" have no row after they were entered", reg->name);
-	apply(reg, ACCUM_DELTA, set);
+	add(reg, ACCUM_DELTA, set);
 }

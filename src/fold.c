@@ -34,7 +34,9 @@
 
 #include "delta_set.h"
 #include "derived.h"
+#include "derived_row.h"
 #include "fold.h"
+#include "guarded.h"
 #include "query.h"
 #include "resource.h"
 
@@ -136,7 +138,7 @@ take_some(AccumRegister *reg, AccumDeltaSet *set, Datum *values)
 
 	if (*plan == NULL)
 		*plan = accum_query_prepare(take_sql(reg), lengthof(types), types, false);
-	n = accum_derived_run(reg, *plan, reg->relations[ACCUM_DELTA], values, InvalidSnapshot,
+	n = accum_guarded_run(reg, *plan, reg->relations[ACCUM_DELTA], values, InvalidSnapshot,
 						  SPI_OK_DELETE_RETURNING);
 	for (uint64 i = 0; i < n; i++)
 	{
@@ -249,7 +251,7 @@ try_fold(AccumRegister *reg, TimestampTz older_than, int64 limit, Datum *left_ou
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 				 errmsg("deltas of a cell of register \"%s\" stay pending: %s", reg->name, error->message),
 				 error->detail != NULL ? errdetail_internal("%s", error->detail) : 0));
-		left_out[(*nleft_out)++] = Int64GetDatum(accum_derived_failed_cell());
+		left_out[(*nleft_out)++] = Int64GetDatum(accum_row_failed_cell());
 		done = false;
 	}
 	PG_END_TRY();

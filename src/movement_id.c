@@ -10,7 +10,8 @@
 #include <time.h>
 
 #include "fmgr.h"
-#include "utils/uuid.h"
+
+#include "movement_id.h"
 
 PG_FUNCTION_INFO_V1(accum_movement_id);
 
@@ -54,15 +55,10 @@ next_step(void)
 	return last;
 }
 
-/*
- * accum._movement_id() returns uuid
- *
- * A new identifier, greater than all that this session made before.
- */
-Datum
-accum_movement_id(PG_FUNCTION_ARGS)
+/* A new identifier, greater than all that this session made before. */
+void
+accum_movement_id_next(pg_uuid_t *id)
 {
-	pg_uuid_t  *id = palloc(sizeof(pg_uuid_t));
 	uint64		step = next_step();
 	uint64		ms = step / STEPS_PER_MS;
 	uint64		fraction = step % STEPS_PER_MS;
@@ -73,5 +69,18 @@ accum_movement_id(PG_FUNCTION_ARGS)
 	id->data[7] = (unsigned char) fraction;
 	random_bytes(&id->data[8], 8);
 	id->data[8] = (id->data[8] & 0x3f) | 0x80;
+}
+
+/*
+ * accum._movement_id() returns uuid
+ *
+ * The same for SQL.
+ */
+Datum
+accum_movement_id(PG_FUNCTION_ARGS)
+{
+	pg_uuid_t  *id = palloc(sizeof(pg_uuid_t));
+
+	accum_movement_id_next(id);
 	PG_RETURN_UUID_P(id);
 }

@@ -9,7 +9,8 @@
 
 #include "cell.h"
 #include "define.h"
-#include "derived.h"
+#include "derived_direct.h"
+#include "derived_sql.h"
 #include "leaf.h"
 #include "registry.h"
 
@@ -28,7 +29,7 @@ void		_PG_init(void);
 Datum
 accum_note_row(PG_FUNCTION_ARGS)
 {
-	accum_derived_note_row(PG_GETARG_INT64(0));
+	accum_derived_sql_note_row(PG_GETARG_INT64(0));
 	PG_RETURN_DATUM(PG_GETARG_DATUM(0));
 }
 
@@ -44,6 +45,11 @@ _PG_init(void)
 							"For testing collisions only: registers written under one value cannot be used under another.",
 							&accum_debug_hash_bits, 64, 1, 64,
 							PGC_SUSET, GUC_NOT_IN_SAMPLE, NULL, NULL, NULL);
+	DefineCustomBoolVariable("pg_accumulator.debug_sql_writes",
+							 "Write derived tables with SQL even where they can be written straight.",
+							 "For testing the one way against the other.",
+							 &accum_debug_sql_writes, false,
+							 PGC_SUSET, GUC_NOT_IN_SAMPLE, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("pg_accumulator");
 	accum_registry_init();
 	accum_leaf_init();

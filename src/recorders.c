@@ -29,7 +29,7 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
-#include "derived.h"
+#include "guarded.h"
 #include "query.h"
 #include "recorders.h"
 
@@ -143,7 +143,7 @@ accum_documents_store(AccumDocuments *documents)
 											 reg->relation_names[ACCUM_RECORDERS],
 											 reg->relation_names[ACCUM_RECORDERS]),
 									0, NULL, false);
-	(void) accum_derived_run(reg, *plan, reg->relations[ACCUM_RECORDERS], NULL, InvalidSnapshot,
+	(void) accum_guarded_run(reg, *plan, reg->relations[ACCUM_RECORDERS], NULL, InvalidSnapshot,
 							 SPI_OK_INSERT);
 	accum_query_forget_rows(ROWS_NAME);
 }
@@ -175,7 +175,7 @@ accum_recorder_claim(AccumRegister *reg, Datum recorder)
 											 "VALUES ($1, '-infinity') ON CONFLICT DO NOTHING",
 											 reg->relation_names[ACCUM_RECORDERS]),
 									1, &reg->recorder.type, false);
-	(void) accum_derived_run(reg, *plan, reg->relations[ACCUM_RECORDERS], &recorder, InvalidSnapshot,
+	(void) accum_guarded_run(reg, *plan, reg->relations[ACCUM_RECORDERS], &recorder, InvalidSnapshot,
 							 SPI_OK_INSERT);
 }
 
@@ -223,7 +223,7 @@ accum_recorders_lock(AccumRegister *reg, ArrayType *recorders,
 											 "ORDER BY recorder, unit_start FOR NO KEY UPDATE) "
 											 "SELECT array_agg(DISTINCT recorder) FROM locked", map),
 									1, &array_type, false);
-	(void) accum_derived_run(reg, *plan, reg->relations[ACCUM_RECORDERS], &value, lock->locked,
+	(void) accum_guarded_run(reg, *plan, reg->relations[ACCUM_RECORDERS], &value, lock->locked,
 							 SPI_OK_SELECT);
 	value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
 	if (isnull)
@@ -275,7 +275,7 @@ accum_recorders_bump(AccumRegister *reg, AccumDocumentLock *lock)
 											 "WHERE recorder = ANY ($1)",
 											 reg->relation_names[ACCUM_RECORDERS]),
 									1, &array_type, false);
-	(void) accum_derived_run(reg, *plan, reg->relations[ACCUM_RECORDERS], &value, lock->locked,
+	(void) accum_guarded_run(reg, *plan, reg->relations[ACCUM_RECORDERS], &value, lock->locked,
 							 SPI_OK_UPDATE);
 	UnregisterSnapshot(lock->seen);
 	UnregisterSnapshot(lock->locked);

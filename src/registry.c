@@ -491,11 +491,17 @@ register_fill(AccumRegister *reg, HeapTuple tuple, Relation registers)
 									   get_rel_name(relation));
 		if (role >= ACCUM_DELTA)
 		{
-			reg->hash_attnums[role] = get_attnum(relation, "dim_hash");
-			reg->period_attnums[role] = get_attnum(relation, "period");
-			reg->dim_attnums[role] = accum_columns_attnums(relation, reg->dims, reg->ndims);
-			reg->resource_attnums[role] = accum_columns_attnums(relation, reg->resources,
-																 reg->nresources);
+			reg->columns[role] = (AccumCellColumns) {
+				get_attnum(relation, "dim_hash"),
+				get_attnum(relation, "period"),
+				accum_columns_attnums(relation, reg->dims, reg->ndims),
+				accum_columns_attnums(relation, reg->resources, reg->nresources)
+			};
+		}
+		if (role == ACCUM_DELTA)
+		{
+			reg->delta_columns.id = get_attnum(relation, "id");
+			reg->delta_columns.created_at = get_attnum(relation, "created_at");
 		}
 	}
 }

@@ -35,6 +35,22 @@ typedef struct AccumColumn
 	Oid			equal_operator;
 } AccumColumn;
 
+/* Where a relation keeps what cells are looked for by, and what is summed. */
+typedef struct AccumCellColumns
+{
+	AttrNumber	dim_hash;
+	AttrNumber	period;			/* none in the cache */
+	const AttrNumber *dims;
+	const AttrNumber *resources;
+} AccumCellColumns;
+
+/* What deltas have beside that. */
+typedef struct AccumDeltaColumns
+{
+	AttrNumber	id;
+	AttrNumber	created_at;
+} AccumDeltaColumns;
+
 /*
  * What a cached SPI plan is for: a purpose with a variant of it, or, for queries
  * put together from what is asked, the hash of their text.
@@ -73,10 +89,9 @@ typedef struct AccumRegister
 	AttrNumber	type_attnum;
 	AttrNumber	hash_attnum;
 	Oid			relations[ACCUM_ROLES];	/* InvalidOid where there is none */
-	AttrNumber	hash_attnums[ACCUM_ROLES];	/* of derived tables, like the */
-	AttrNumber	period_attnums[ACCUM_ROLES];	/* next three; none in the cache */
-	AttrNumber *dim_attnums[ACCUM_ROLES];
-	AttrNumber *resource_attnums[ACCUM_ROLES];
+	AccumCellColumns columns[ACCUM_ROLES];	/* of deltas and derived tables */
+	AccumDeltaColumns delta_columns;
+	struct AccumRowShape *row_shapes[ACCUM_ROLES];	/* derived_row.c's, NULL until needed */
 	char	   *relation_names[ACCUM_ROLES];	/* qualified and quoted */
 	HTAB	   *plans;			/* AccumPlanKey -> SPI plan */
 	MemoryContext context;		/* owns everything above */

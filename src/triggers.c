@@ -18,8 +18,8 @@
 #include "utils/timestamp.h"
 
 #include "cell.h"
-#include "derived.h"
 #include "engine.h"
+#include "guarded.h"
 #include "leaf.h"
 #include "resource.h"
 
@@ -219,7 +219,7 @@ accum_guard_derived(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = guard_data(fcinfo, "_guard_derived");
 
-	if (!accum_derived_writes(RelationGetRelid(trigger->tg_relation)))
+	if (!accum_guarded_writes(RelationGetRelid(trigger->tg_relation)))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("Direct modification of derived table is not allowed. "

@@ -19,8 +19,8 @@
 #include "utils/builtins.h"
 
 #include "cell.h"
-#include "derived.h"
 #include "fold.h"
+#include "guarded.h"
 #include "query.h"
 #include "registry.h"
 #include "resource.h"
@@ -292,7 +292,7 @@ static uint64
 run_once(AccumRegister *reg, AccumRole role, const char *sql, int expected)
 {
 	SPIPlanPtr	plan = accum_query_prepare(sql, 0, NULL, false);
-	uint64		n = accum_derived_run(reg, plan, reg->relations[role], NULL, InvalidSnapshot, expected);
+	uint64		n = accum_guarded_run(reg, plan, reg->relations[role], NULL, InvalidSnapshot, expected);
 
 	SPI_freeplan(plan);
 	return n;

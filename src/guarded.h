@@ -1,0 +1,15 @@
+/*
+ * guarded.h
+ *		Writing tables that refuse everybody else's DML.
+ */
+#ifndef ACCUM_GUARDED_H
+#define ACCUM_GUARDED_H
+
+#include "registry.h"
+#include "utils/snapshot.h"
+
+extern bool accum_guarded_writes(Oid relation);
+extern uint64 accum_guarded_run(AccumRegister *reg, SPIPlanPtr plan, Oid relation,
+								Datum *values, Snapshot snapshot, int expected);
+
+#endif							/* ACCUM_GUARDED_H */
