@@ -250,7 +250,7 @@ accum_register_create_sql(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(sql.data, sql.len));
 }
 
-/* Are there movements?  The current role owns them; nobody else can change them. */
+/* Are there movements?  The caller owns them and holds ACCESS EXCLUSIVE on them. */
 bool
 accum_register_has_movements(AccumRegister *reg)
 {

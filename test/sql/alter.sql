@@ -234,6 +234,16 @@ SELECT accum.register_alter('alt_req', '{"d": "int"}');
 SELECT accum.register_post('alt_req', '{"recorder": "t", "period": "2001-01-01", "a": 1, "b": null, "c": 1, "d": 1, "q": 1}');
 COMMIT;
 SELECT accum.alt_req_balance('{"d": 1}'), pg_temp.verified('alt_req'), pg_temp.differences('alt_req');
+-- Created and altered, twice, in one transaction.
+BEGIN;
+SELECT accum.register_create('alt_once', '{"a": "int"}', '{"q": "int"}');
+SELECT accum.register_post('alt_once', '{"recorder": "a", "period": "2001-01-01", "a": 1, "q": 1}');
+SELECT accum.register_alter('alt_once', '{"b": "int"}');
+SELECT accum.register_alter('alt_once', '{"c": "int"}', '{"r": "int"}');
+SELECT accum.register_post('alt_once', '{"recorder": "a", "period": "2001-01-01", "a": 1, "b": null, "c": null, "q": 1, "r": 1}');
+COMMIT;
+SELECT a, b, c, q, r FROM accum.alt_once_balances;
+SELECT pg_temp.verified('alt_once'), pg_temp.differences('alt_once');
 -- Not in the middle of a statement on the register.
 CREATE FUNCTION pg_temp.alter_it() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM accum.register_alter('alt_req', '{"e": "int"}'); RETURN NULL; END $$;
 CREATE TRIGGER alter_it AFTER INSERT ON accum.alt_req_movements FOR EACH STATEMENT EXECUTE FUNCTION pg_temp.alter_it();
