@@ -24,6 +24,15 @@ CREATE FUNCTION accum.register_create_sql(
 COMMENT ON FUNCTION accum.register_create_sql(text, jsonb, jsonb, text, text, text, boolean, text, text, jsonb, integer) IS
     'The SQL that register_create with the same arguments would run, but for the registry''s rows and the first partitions.';
 
+CREATE FUNCTION accum.register_alter(
+    p_name text, add_dimensions jsonb DEFAULT NULL, add_resources jsonb DEFAULT NULL,
+    high_write boolean DEFAULT NULL, add_attributes jsonb DEFAULT NULL)
+    RETURNS void
+    LANGUAGE C VOLATILE
+    AS 'MODULE_PATHNAME', 'accum_register_alter';
+COMMENT ON FUNCTION accum.register_alter(text, jsonb, jsonb, boolean, jsonb) IS
+    'Add dimensions, resources and attributes to a register; the caller must own it. add_dimensions, add_resources, add_attributes: {name: type} or [{"name", "type"}]; in movements that are there a new dimension or attribute is NULL, a new resource 0. Locks the register against readers, too. Errors: 42704 when there is none, 22023 for bad arguments and for a required dimension when the register holds movements, 2BP01 when other objects depend on what has a column for each dimension and resource.';
+
 CREATE FUNCTION accum.register_drop(name text, force boolean DEFAULT false) RETURNS void
     LANGUAGE C VOLATILE
     AS 'MODULE_PATHNAME', 'accum_register_drop';

@@ -4,8 +4,8 @@
  *
  * A cell is one combination of dimension values, NULL being a value like any
  * other.  Its hash is made from typed values with each type's own extended hash
- * function, so values that are equal hash equal however they were written.
- * Enums are hashed by label, since their OIDs change with a restore.
+ * function, so values that are equal hash equal however they were written, and
+ * from their positions; a NULL adds nothing to it (see cell_hash.c).  Enums are hashed by label, since their OIDs change with a restore.
  *
  * Two cells may share a hash.  Whoever finds a row by hash compares the values
  * too, with the same equality that the hash belongs to.

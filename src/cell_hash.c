@@ -2,9 +2,11 @@
  * cell_hash.c
  *		The combination of hashed dimension values into one hash of a cell.
  *
- * The values' hashes and a NULL marker for each are hashed once more as one
- * string of bytes of fixed layout, so that position counts and no value can
- * stand for NULL.  The hash is PostgreSQL's own hash_bytes_extended (Bob
+ * What is hashed once more, as one string of bytes of fixed layout, is a list of
+ * pairs: the position of each value that is not NULL, and its hash.  So position
+ * counts and no value can stand for NULL; and since a NULL adds nothing, a cell
+ * keeps its hash when a dimension is added behind the others that is NULL in it
+ * (register_alter).  The hash is PostgreSQL's own hash_bytes_extended (Bob
  * Jenkins' lookup3), seeded with the register's secret seed.
  *
  * Pure: compiles into the unit tests as well.
@@ -15,38 +17,41 @@
 
 #include "cell_hash.h"
 
-/* Dimensions are hashed this many at a time; each step seeds the next. */
+/* Values are hashed this many at a time; each step seeds the next. */
 #define CHUNK 16
 
 /*
  * Combine n hashes; where nulls[i] is set, hashes[i] is not looked at.
  *
- * n = 0 is the one cell of a register without dimensions.
+ * Nothing but NULLs hashes like the one cell of a register without dimensions:
+ * the empty list.
  */
 int64
 accum_cell_hash_combine(const uint64 *hashes, const bool *nulls, int n, uint64 seed)
 {
 	struct
 	{
+		uint64		position;
 		uint64		hash;
-		uint64		is_null;
 	}			chunk[CHUNK];
 	uint64		result = seed;
-	int			done = 0;
+	int			count = 0;
 
-	do
+	for (int i = 0; i < n; i++)
 	{
-		int			count = Min(n - done, CHUNK);
-
-		for (int i = 0; i < count; i++)
+		if (nulls[i])
+			continue;
+		if (count == CHUNK)
 		{
-			chunk[i].hash = nulls[done + i] ? 0 : hashes[done + i];
-			chunk[i].is_null = nulls[done + i] ? 1 : 0;
+			result = hash_bytes_extended((const unsigned char *) chunk, sizeof(chunk), result);
+			count = 0;
 		}
-		result = hash_bytes_extended((const unsigned char *) chunk,
-									 count * sizeof(chunk[0]), result);
-		done += count;
-	} while (done < n);
+		chunk[count].position = i;
+		chunk[count].hash = hashes[i];
+		count++;
+	}
 
-	return (int64) result;
+	/* The last step, and the only one for up to CHUNK values. */
+	return (int64) hash_bytes_extended((const unsigned char *) chunk,
+									   count * sizeof(chunk[0]), result);
 }

@@ -305,13 +305,14 @@ append_function_comment(StringInfo sql, const AccumRegisterDef *def, const char 
 	pfree(function);
 }
 
+/* Its filter names each dimension: register_alter replaces it. */
 static void
-append_movements_function(StringInfo sql, const AccumRegisterDef *def)
+append_movements_function(StringInfo sql, const AccumRegisterDef *def, bool replace)
 {
 	char	   *table = relation_text(def->name, ACCUM_MOVEMENTS);
 	char	   *function = object_text(def->name, "movements");
 
-	appendStringInfo(sql, "CREATE FUNCTION %s(p_recorder text DEFAULT NULL, from_date timestamptz DEFAULT NULL,\n"
+	appendStringInfo(sql, "CREATE %sFUNCTION %s(p_recorder text DEFAULT NULL, from_date timestamptz DEFAULT NULL,\n"
 					 "\tto_date timestamptz DEFAULT NULL, dimensions jsonb DEFAULT NULL)\n"
 					 "RETURNS SETOF jsonb LANGUAGE sql STABLE\n"
 					 "BEGIN ATOMIC\n"
@@ -319,7 +320,7 @@ append_movements_function(StringInfo sql, const AccumRegisterDef *def)
 					 "\tWHERE ($1 IS NULL OR m.recorder = CAST($1 AS %s))\n"
 					 "\t\tAND ($2 IS NULL OR m.period >= $2)\n"
 					 "\t\tAND ($3 IS NULL OR m.period < " ACCUM_SCHEMA "._bound_after(",
-					 function, table, def->recorder_cast_type);
+					 replace ? "OR REPLACE " : "", function, table, def->recorder_cast_type);
 	accum_append_literal(sql, table);
 	appendStringInfoString(sql, "::regclass, $3))\n\t\tAND ");
 	append_filter(sql, def, "$4");
@@ -685,7 +686,7 @@ accum_ddl_register(StringInfo sql, const AccumRegisterDef *def)
 		append_totals(sql, def, ACCUM_TOTALS_MONTH, "month");
 	if (accum_ddl_has_relation(def, ACCUM_TOTALS_DAY))
 		append_totals(sql, def, ACCUM_TOTALS_DAY, "day");
-	append_movements_function(sql, def);
+	append_movements_function(sql, def, false);
 	append_turnover_functions(sql, def);
 	append_statement_functions(sql, def);
 	if (def->kind == ACCUM_KIND_BALANCE)
@@ -725,41 +726,98 @@ accum_ddl_partition(StringInfo sql, const char *reg, const char *partition,
 	pfree(table);
 }
 
+/* Append what replaces the functions whose bodies name dimensions, in place. */
+void
+accum_ddl_replace_functions(StringInfo sql, const AccumRegisterDef *def)
+{
+	append_movements_function(sql, def, true);
+}
+
+/*
+ * Append what makes the functions and views that have a column for each
+ * dimension and resource (accum_ddl_typed_reader).
+ */
+void
+accum_ddl_typed_readers(StringInfo sql, const AccumRegisterDef *def)
+{
+	append_statement_functions(sql, def);
+	if (def->kind == ACCUM_KIND_BALANCE)
+	{
+		append_balances_view(sql, def);
+		append_balances_at_functions(sql, def);
+	}
+}
+
+/* The functions and views of a register, in the order to drop them. */
+typedef struct Reader
+{
+	const char *suffix;
+	const char *arguments;		/* NULL for a view */
+	bool		balance_only;
+	bool		typed;			/* with a column for each dimension and resource */
+} Reader;
+
+static const Reader readers[] = {
+	{"balances", NULL, true, true},
+	{"balances_at", "timestamptz", true, true},
+	{"balances_at", "date", true, true},
+	{"balance", "jsonb, timestamptz", true, false},
+	{"balance", "jsonb, date", true, false},
+	{"statement", "timestamptz, timestamptz, jsonb, jsonb, text, boolean", false, true},
+	{"statement", "date, date, jsonb, jsonb, text, boolean", false, true},
+	{"turnover", "timestamptz, timestamptz, jsonb, jsonb", false, false},
+	{"turnover", "date, date, jsonb, jsonb", false, false},
+	{"movements", "text, timestamptz, timestamptz, jsonb", false, false},
+};
+
+static char *
+reader_text(const Reader *reader, const char *reg)
+{
+	char	   *name = object_text(reg, reader->suffix);
+	char	   *text;
+
+	if (reader->arguments == NULL)
+		return name;
+	text = psprintf("%s(%s)", name, reader->arguments);
+	pfree(name);
+	return text;
+}
+
+/*
+ * The n-th, from 0, of the functions and views that have a column for each
+ * dimension and resource: its name, with the types of its arguments if it is a
+ * function, palloc'd.  NULL after the last one.
+ */
+char *
+accum_ddl_typed_reader(const char *reg, AccumKind kind, int n, bool *is_view)
+{
+	for (size_t i = 0; i < lengthof(readers); i++)
+	{
+		if (!readers[i].typed || (readers[i].balance_only && kind != ACCUM_KIND_BALANCE))
+			continue;
+		if (n-- > 0)
+			continue;
+		*is_view = readers[i].arguments == NULL;
+		return reader_text(&readers[i], reg);
+	}
+	return NULL;
+}
+
 /*
  * Append what drops the functions and views of a register; the tables are left.
  */
 void
 accum_ddl_drop_functions(StringInfo sql, const char *reg, AccumKind kind)
 {
-	static const struct
+	for (size_t i = 0; i < lengthof(readers); i++)
 	{
-		const char *suffix;
-		const char *arguments;	/* NULL for a view */
-		bool		balance_only;
-	}			objects[] = {
-		{"balances", NULL, true},
-		{"balances_at", "timestamptz", true},
-		{"balances_at", "date", true},
-		{"balance", "jsonb, timestamptz", true},
-		{"balance", "jsonb, date", true},
-		{"statement", "timestamptz, timestamptz, jsonb, jsonb, text, boolean", false},
-		{"statement", "date, date, jsonb, jsonb, text, boolean", false},
-		{"turnover", "timestamptz, timestamptz, jsonb, jsonb", false},
-		{"turnover", "date, date, jsonb, jsonb", false},
-		{"movements", "text, timestamptz, timestamptz, jsonb", false},
-	};
+		char	   *text;
 
-	for (size_t i = 0; i < lengthof(objects); i++)
-	{
-		char	   *name;
-
-		if (objects[i].balance_only && kind != ACCUM_KIND_BALANCE)
+		if (readers[i].balance_only && kind != ACCUM_KIND_BALANCE)
 			continue;
-		name = object_text(reg, objects[i].suffix);
-		if (objects[i].arguments == NULL)
-			appendStringInfo(sql, "DROP VIEW IF EXISTS %s;\n", name);
-		else
-			appendStringInfo(sql, "DROP FUNCTION IF EXISTS %s(%s);\n", name, objects[i].arguments);
-		pfree(name);
+		text = reader_text(&readers[i], reg);
+		appendStringInfo(sql, "DROP %s IF EXISTS %s;\n",
+						 readers[i].arguments == NULL ? "VIEW" : "FUNCTION", text);
+		pfree(text);
 	}
 }

@@ -250,9 +250,9 @@ accum_register_create_sql(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(sql.data, sql.len));
 }
 
-/* Are there movements?  The caller holds ACCESS EXCLUSIVE on them. */
-static bool
-has_movements(AccumRegister *reg)
+/* Are there movements?  The caller owns them and holds ACCESS EXCLUSIVE on them. */
+bool
+accum_register_has_movements(AccumRegister *reg)
 {
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	AccumQueryState state;
@@ -328,7 +328,7 @@ accum_register_drop(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("register name must not be null")));
 	reg = accum_register_open(name, AccessExclusiveLock, &access);
-	if (!force && has_movements(reg))
+	if (!force && accum_register_has_movements(reg))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("register \"%s\" holds movements", name),

@@ -5,6 +5,10 @@
 #ifndef ACCUM_DEFINE_H
 #define ACCUM_DEFINE_H
 
+#include "registry.h"
+
 extern int	accum_partitions_ahead;
+
+extern bool accum_register_has_movements(AccumRegister *reg);
 
 #endif							/* ACCUM_DEFINE_H */

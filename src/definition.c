@@ -24,13 +24,6 @@
 #include "names.h"
 #include "resource.h"
 
-typedef enum ColumnRole
-{
-	COLUMN_DIMENSION,
-	COLUMN_RESOURCE,
-	COLUMN_ATTRIBUTE
-} ColumnRole;
-
 static const char *const column_role_names[] = {"dimension", "resource", "attribute"};
 
 /* What a resource adds to the columns of derived tables and read functions. */
@@ -156,7 +149,7 @@ check_resource_type(const char *name, const char *spelled, Oid type)
  * it leaves nothing to undo, and it is raised again at once.
  */
 static void
-resolve_type(ColumnRole role, const char *name, const char *spelled,
+resolve_type(AccumColumnRole role, const char *name, const char *spelled,
 			 Oid *type, int32 *typmod)
 {
 	MemoryContext context = CurrentMemoryContext;
@@ -204,10 +197,30 @@ portable_type_name(Oid type, int32 typmod)
 								(system_type ? 0 : FORMAT_TYPE_FORCE_QUALIFY));
 }
 
-static AccumColumnDef
-column_make(ColumnRole role, char *name, char *spelled, bool required)
+/* What there is to say of a column whose name and type are known to be right. */
+AccumColumnDef
+accum_column_def(AccumColumnRole role, char *name, Oid type, int32 typmod, bool required)
 {
-	AccumColumnDef column = {.name = name, .required = required};
+	AccumColumnDef column = {.name = name,.required = required};
+
+	column.type = portable_type_name(type, typmod);
+	column.cast_type = portable_type_name(type, -1);
+	if (role == ACCUM_COLUMN_DIMENSION)
+	{
+		StringInfoData operator;
+
+		initStringInfo(&operator);
+		accum_append_operator(&operator, lookup_type_cache(type, TYPECACHE_EQ_OPR)->eq_opr);
+		column.equal_operator = operator.data;
+	}
+	if (role == ACCUM_COLUMN_RESOURCE)
+		column.sum_type = portable_type_name(accum_sum_result_type(type), -1);
+	return column;
+}
+
+static AccumColumnDef
+column_make(AccumColumnRole role, char *name, char *spelled, bool required)
+{
 	Oid			type;
 	int32		typmod;
 
@@ -229,24 +242,12 @@ column_make(ColumnRole role, char *name, char *spelled, bool required)
 				 errmsg("invalid type \"%s\" for %s \"%s\"",
 						spelled, column_role_names[role], name),
 				 errdetail("A pseudo-type cannot be the type of a column.")));
-	if (role == COLUMN_DIMENSION)
+	if (role == ACCUM_COLUMN_DIMENSION)
 		check_dimension_type(name, spelled, type);
-	else if (role == COLUMN_RESOURCE)
+	else if (role == ACCUM_COLUMN_RESOURCE)
 		check_resource_type(name, spelled, type);
 
-	column.type = portable_type_name(type, typmod);
-	column.cast_type = portable_type_name(type, -1);
-	if (role == COLUMN_DIMENSION)
-	{
-		StringInfoData operator;
-
-		initStringInfo(&operator);
-		accum_append_operator(&operator, lookup_type_cache(type, TYPECACHE_EQ_OPR)->eq_opr);
-		column.equal_operator = operator.data;
-	}
-	if (role == COLUMN_RESOURCE)
-		column.sum_type = portable_type_name(accum_sum_result_type(type), -1);
-	return column;
+	return accum_column_def(role, name, type, typmod, required);
 }
 
 static char *
@@ -257,7 +258,7 @@ jsonb_string(const JsonbValue *value)
 
 /* One {"name": …, "type": …, "required": …} object of the array form. */
 static AccumColumnDef
-column_from_object(ColumnRole role, JsonbContainer *object, int position)
+column_from_object(AccumColumnRole role, JsonbContainer *object, int position)
 {
 	char	   *name = NULL;
 	char	   *type = NULL;
@@ -282,7 +283,7 @@ column_from_object(ColumnRole role, JsonbContainer *object, int position)
 		else if (strcmp(key, "type") == 0 && v.type == jbvString)
 			type = jsonb_string(&v);
 		else if (strcmp(key, "required") == 0 && v.type == jbvBool &&
-				 role == COLUMN_DIMENSION)
+				 role == ACCUM_COLUMN_DIMENSION)
 			required = v.val.boolean;
 		else
 			ereport(ERROR,
@@ -301,7 +302,7 @@ column_from_object(ColumnRole role, JsonbContainer *object, int position)
 
 /* Read {name: type, …} or [{"name": …, "type": …}, …]. */
 static AccumColumnDef *
-columns_parse(ColumnRole role, const char *argument, Jsonb *json, int *ncolumns)
+columns_parse(AccumColumnRole role, const char *argument, Jsonb *json, int *ncolumns)
 {
 	JsonbIterator *it;
 	JsonbValue	v;
@@ -394,7 +395,7 @@ recorder_type_parse(AccumRegisterDef *def, const char *spelled)
 
 	if (spelled == NULL)
 		invalid_option("recorder_type", NULL, "text, varchar(n), uuid, bigint and integer");
-	resolve_type(COLUMN_ATTRIBUTE, "recorder", spelled, &type, &typmod);
+	resolve_type(ACCUM_COLUMN_ATTRIBUTE, "recorder", spelled, &type, &typmod);
 	if (type != TEXTOID && type != VARCHAROID && type != UUIDOID &&
 		type != INT8OID && type != INT4OID)
 		invalid_option("recorder_type", spelled, "text, varchar(n), uuid, bigint and integer");
@@ -462,17 +463,68 @@ accum_definition_parse(const AccumDefinitionArgs *args)
 
 	options_parse(def, args);
 	recorder_type_parse(def, args->recorder_type);
-	def->dims = columns_parse(COLUMN_DIMENSION, "dimensions", args->dimensions, &def->ndims);
-	def->resources = columns_parse(COLUMN_RESOURCE, "resources", args->resources, &def->nresources);
+	def->dims = columns_parse(ACCUM_COLUMN_DIMENSION, "dimensions", args->dimensions, &def->ndims);
+	def->resources = columns_parse(ACCUM_COLUMN_RESOURCE, "resources", args->resources, &def->nresources);
 	if (def->nresources == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a register needs at least one resource")));
 	if (args->attributes != NULL)
-		def->attributes = columns_parse(COLUMN_ATTRIBUTE, "attributes",
+		def->attributes = columns_parse(ACCUM_COLUMN_ATTRIBUTE, "attributes",
 										args->attributes, &def->nattributes);
 	check_unique_names(def);
 	return def;
+}
+
+/* Append to columns those that an argument of register_alter adds. */
+static void
+columns_extend(AccumColumnRole role, const char *argument, Jsonb *json,
+			   AccumColumnDef **columns, int *ncolumns)
+{
+	AccumColumnDef *added;
+	AccumColumnDef *all;
+	int			nadded;
+
+	if (json == NULL)
+		return;
+	added = columns_parse(role, argument, json, &nadded);
+	if (*ncolumns + nadded > ACCUM_MAX_COLUMNS)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s has too many columns", argument),
+				 errdetail("The register has %d of them already, and may have %d.",
+						   *ncolumns, ACCUM_MAX_COLUMNS)));
+
+	all = palloc0(sizeof(AccumColumnDef) * (*ncolumns + nadded + 1));
+	for (int i = 0; i < *ncolumns; i++)
+		all[i] = (*columns)[i];
+	for (int i = 0; i < nadded; i++)
+		all[*ncolumns + i] = added[i];
+	*columns = all;
+	*ncolumns += nadded;
+}
+
+/*
+ * Check the columns that register_alter is to add: the definition with them,
+ * behind the columns of their kind that it has.
+ *
+ * The result is palloc'd in the current context and shares what does not change.
+ * Complaints are those of accum_definition_parse.
+ */
+AccumRegisterDef *
+accum_definition_extend(const AccumRegisterDef *def, const AccumAdditionArgs *args)
+{
+	AccumRegisterDef *extended = palloc(sizeof(AccumRegisterDef));
+
+	*extended = *def;
+	columns_extend(ACCUM_COLUMN_DIMENSION, "add_dimensions", args->dimensions,
+				   &extended->dims, &extended->ndims);
+	columns_extend(ACCUM_COLUMN_RESOURCE, "add_resources", args->resources,
+				   &extended->resources, &extended->nresources);
+	columns_extend(ACCUM_COLUMN_ATTRIBUTE, "add_attributes", args->attributes,
+				   &extended->attributes, &extended->nattributes);
+	check_unique_names(extended);
+	return extended;
 }
 
 static void

@@ -16,6 +16,13 @@ typedef enum AccumKind
 	ACCUM_KIND_TURNOVER
 } AccumKind;
 
+typedef enum AccumColumnRole
+{
+	ACCUM_COLUMN_DIMENSION,
+	ACCUM_COLUMN_RESOURCE,
+	ACCUM_COLUMN_ATTRIBUTE
+} AccumColumnRole;
+
 /* A declared column.  type is SQL text that means the same to every session. */
 typedef struct AccumColumnDef
 {
@@ -65,7 +72,19 @@ typedef struct AccumDefinitionArgs
 	int			year_start;
 } AccumDefinitionArgs;
 
+/* The arguments of register_alter that add columns; NULL where SQL had NULL. */
+typedef struct AccumAdditionArgs
+{
+	Jsonb	   *dimensions;
+	Jsonb	   *resources;
+	Jsonb	   *attributes;
+} AccumAdditionArgs;
+
 extern AccumRegisterDef *accum_definition_parse(const AccumDefinitionArgs *args);
+extern AccumRegisterDef *accum_definition_extend(const AccumRegisterDef *def,
+												 const AccumAdditionArgs *args);
+extern AccumColumnDef accum_column_def(AccumColumnRole role, char *name, Oid type,
+									   int32 typmod, bool required);
 extern const char *accum_kind_name(AccumKind kind);
 extern Jsonb *accum_columns_to_jsonb(const AccumColumnDef *columns, int ncolumns);
 #endif							/* FRONTEND */

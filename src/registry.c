@@ -581,6 +581,9 @@ register_get(const char *name, Oid movements)
 		name = registry_name_of(movements);
 	if (name == NULL)
 		return NULL;
+
+	/* Rows read before this may tell a definition that whoever held it changed. */
+	LockRelationOid(movements, AccessShareLock);
 	reg = register_load(name, movements);
 	if (reg != NULL)
 		register_enter(reg);

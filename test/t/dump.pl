@@ -41,7 +41,15 @@ $node->safe_psql('postgres', q{
 	-- Cells at zero, a document without movements, one that was changed.
 	SELECT accum.register_unpost('stock', 'd7'), accum.register_unpost('visits', '7');
 	SELECT accum.register_repost('stock', 'd8', '[{"period": "2020-05-01 10:00",
-		"product": "1", "quality": "best", "n": 1, "amount": 1}]');});
+		"product": "1", "quality": "best", "n": 1, "amount": 1}]');
+
+	-- Columns that came later, behind others.
+	SELECT accum.register_alter('stock', add_dimensions => '{"lot": "text"}'),
+		accum.register_alter('visits', add_resources => '{"minutes": "numeric(8,1)"}');
+	SELECT accum.register_post('stock', '{"recorder": "d9", "period": "2020-05-01 10:00",
+			"product": "1", "quality": "best", "lot": "L1", "n": 1, "amount": 1}'),
+		accum.register_post('visits', '{"recorder": 9, "period": "2020-05-01 10:00",
+			"visited": "2020-05-01", "tenant": null, "n": 1, "minutes": 7.5}');});
 
 my $before = contents('postgres');
 
@@ -111,7 +119,7 @@ sub check_restored
 	my $cells = $node->safe_psql($database, 'SELECT count(*) FROM accum.stock_balance_cache');
 	is( $node->safe_psql($database, q{
 		SELECT accum.register_post('stock', '{"recorder": "d1", "period": "2020-03-01 10:00",
-			"product": "3", "quality": "best", "n": 2, "amount": 0.5, "note": null}');
+			"product": "3", "quality": "best", "lot": null, "n": 2, "amount": 0.5, "note": null}');
 		INSERT INTO accum.stock_movements (recorder, period, product, quality, n)
 		VALUES ('d1', '2020-03-01 10:00Z', NULL, NULL, 1);
 		SELECT accum.register_unpost('stock', ARRAY['d2', 'd3']);

@@ -437,6 +437,55 @@ test_drop_matches_create(void **state)
 	}
 }
 
+/*
+ * What register_alter drops and makes again is a part of what a register has:
+ * each function and view whose columns are named in its definition.
+ */
+static void
+test_typed_readers(void **state)
+{
+	for (int kind = ACCUM_KIND_BALANCE; kind <= ACCUM_KIND_TURNOVER; kind++)
+	{
+		const char *whole = register_sql((AccumKind) kind, ACCUM_UNIT_DAY);
+		AccumRegisterDef def = definition((AccumKind) kind, ACCUM_UNIT_DAY);
+		StringInfoData sql;
+		char	   *name;
+		bool		is_view;
+		int			views = 0;
+		int			n = 0;
+
+		initStringInfo(&sql);
+		accum_ddl_typed_readers(&sql, &def);
+		for (; (name = accum_ddl_typed_reader("stock", (AccumKind) kind, n, &is_view)) != NULL; n++)
+		{
+			assert_contains(sql.data, psprintf("COMMENT ON %s %s IS ",
+											   is_view ? "VIEW" : "FUNCTION", name));
+			views += is_view;
+		}
+		assert_int_equal(count(sql.data, "CREATE FUNCTION "), n - views);
+		assert_int_equal(count(sql.data, "CREATE VIEW "), views);
+		assert_int_equal(count(sql.data, "RETURNS TABLE "), count(whole, "RETURNS TABLE "));
+		assert_int_equal(views, count(whole, "CREATE VIEW "));
+		assert_lacks(sql.data, "CREATE TABLE");
+	}
+}
+
+/* What register_alter replaces differs in one word from what was made. */
+static void
+test_replaced_functions(void **state)
+{
+	AccumRegisterDef def = definition(ACCUM_KIND_BALANCE, ACCUM_UNIT_DAY);
+	const char *whole = register_sql(ACCUM_KIND_BALANCE, ACCUM_UNIT_DAY);
+	static const char *const words = "CREATE OR REPLACE FUNCTION ";
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	accum_ddl_replace_functions(&sql, &def);
+	assert_int_equal(strncmp(sql.data, words, strlen(words)), 0);
+	assert_int_equal(count(sql.data, words), 1);
+	assert_contains(whole, psprintf("CREATE FUNCTION %s", sql.data + strlen(words)));
+}
+
 /* Every function has a comment, and none changes settings or rights. */
 static void
 test_functions_are_plain(void **state)
@@ -552,6 +601,8 @@ main(void)
 		cmocka_unit_test(test_balances_at_sources),
 		cmocka_unit_test(test_deltas),
 		cmocka_unit_test(test_drop_matches_create),
+		cmocka_unit_test(test_typed_readers),
+		cmocka_unit_test(test_replaced_functions),
 		cmocka_unit_test(test_functions_are_plain),
 		cmocka_unit_test(test_casts_have_no_modifier),
 		cmocka_unit_test(test_no_dimensions),

@@ -1,0 +1,359 @@
+/*
+ * alter.c
+ *		register_alter: dimensions, resources and attributes for a register that
+ *		holds movements.
+ *
+ * A dimension comes behind those that are there, and is NULL in all movements
+ * that are there.  A NULL adds nothing to a cell's hash (cell_hash.c), so every
+ * movement and every derived row keeps its dim_hash and its key: columns are
+ * added to the tables, and no row is written.  A resource is zero everywhere.
+ *
+ * Order.  The register is locked first, ACCESS EXCLUSIVE, which waits for
+ * whoever has written or read in a transaction that is still open, and keeps
+ * everybody else away.  Then the view goes, whose readers lock it before its
+ * table; then the row in the registry is changed; then the tables, whose relcache
+ * invalidations make this session (at once) and the others (when they get the
+ * lock) load the register anew, from a registry that already tells the new
+ * state.  Functions and views come last.  All of it rolls back like any DDL.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_class.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/snapmgr.h"
+
+#include "ddl.h"
+#include "define.h"
+#include "definition.h"
+#include "derived.h"
+#include "query.h"
+#include "registry.h"
+#include "rights.h"
+
+PG_FUNCTION_INFO_V1(accum_register_alter);
+
+/* The definition that a register has now, with types as its columns have them. */
+static AccumColumnDef *
+column_defs(AccumColumnRole role, const AccumColumn *columns, int n)
+{
+	AccumColumnDef *defs = palloc0(sizeof(AccumColumnDef) * (n + 1));
+
+	for (int i = 0; i < n; i++)
+		defs[i] = accum_column_def(role, columns[i].name, columns[i].type,
+								   columns[i].typmod, columns[i].required);
+	return defs;
+}
+
+/*
+ * The register's definition, as far as its functions and views are made of it:
+ * calendar and partitions have no part in them.
+ */
+static AccumRegisterDef *
+register_def(AccumRegister *reg)
+{
+	AccumRegisterDef *def = palloc0(sizeof(AccumRegisterDef));
+	AccumColumnDef *recorder = column_defs(ACCUM_COLUMN_ATTRIBUTE, &reg->recorder, 1);
+
+	def->name = reg->name;
+	def->kind = reg->kind;
+	def->ndims = reg->ndims;
+	def->dims = column_defs(ACCUM_COLUMN_DIMENSION, reg->dims, reg->ndims);
+	def->nresources = reg->nresources;
+	def->resources = column_defs(ACCUM_COLUMN_RESOURCE, reg->resources, reg->nresources);
+	def->nattributes = reg->nattributes;
+	def->attributes = column_defs(ACCUM_COLUMN_ATTRIBUTE, reg->attributes, reg->nattributes);
+	def->totals_period = reg->totals_period;
+	def->partition_by = reg->partition_by;
+	def->recorder_type = recorder->type;
+	def->recorder_cast_type = recorder->cast_type;
+	return def;
+}
+
+/*
+ * Run a statement on a register's rows, once.  Under the lock the newest state
+ * is the one that counts, as for ALTER TABLE, whatever the transaction's own
+ * snapshot shows.
+ */
+static uint64
+run_on_newest(AccumRegister *reg, Oid guarded, const char *sql, int nargs, Oid *types,
+			  Datum *values, int expected)
+{
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	SPIPlanPtr	plan = accum_query_prepare(sql, nargs, types, false);
+	uint64		n = OidIsValid(guarded)
+		? accum_derived_run(reg, plan, guarded, values, snapshot, expected)
+		: accum_query_run_at(plan, values, snapshot, expected);
+
+	SPI_freeplan(plan);
+	UnregisterSnapshot(snapshot);
+	return n;
+}
+
+/*
+ * A register without movements may still have derived rows, of cells and units
+ * that have come to nothing.  A required dimension cannot be NULL in them.
+ */
+static void
+remove_empty_cells(AccumRegister *reg)
+{
+	for (AccumRole role = ACCUM_BALANCE_CACHE; role < ACCUM_ROLES; role++)
+	{
+		if (OidIsValid(reg->relations[role]))
+			(void) run_on_newest(reg, reg->relations[role],
+								 psprintf("DELETE FROM %s", reg->relation_names[role]),
+								 0, NULL, NULL, SPI_OK_DELETE);
+	}
+}
+
+/* Is there a place for the required ones of the dimensions to be added? */
+static void
+prepare_required(AccumRegister *reg, const AccumRegisterDef *def)
+{
+	int			i = reg->ndims;
+
+	while (i < def->ndims && !def->dims[i].required)
+		i++;
+	if (i == def->ndims)
+		return;
+	if (accum_register_has_movements(reg))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("dimension \"%s\" cannot be required", def->dims[i].name),
+				 errdetail("Register \"%s\" holds movements, in which it is NULL.", reg->name)));
+	remove_empty_cells(reg);
+}
+
+/* What ALTER TABLE is to do to one table; both texts begin with ", ". */
+typedef struct TableChange
+{
+	StringInfoData columns;
+	StringInfoData defaults;
+} TableChange;
+
+/*
+ * The default gives the rows that are there their value.  A fresh table has none
+ * but for resources of movements.  Even DEFAULT NULL counts: without it they
+ * would get the default of a domain.
+ */
+static void
+change_add(TableChange *change, const AccumColumnDef *column, const char *suffix,
+		   const char *value, bool not_null, bool keep_default)
+{
+	const char *name = accum_ident(column->name, suffix);
+
+	appendStringInfo(&change->columns, ", ADD COLUMN %s %s DEFAULT %s%s",
+					 name, column->type, value, not_null ? " NOT NULL" : "");
+	if (!keep_default)
+		appendStringInfo(&change->defaults, ", ALTER COLUMN %s DROP DEFAULT", name);
+}
+
+/* Add the columns of def to the table of one role that are not there yet. */
+static void
+alter_table(AccumRegister *reg, const AccumRegisterDef *def, AccumRole role)
+{
+	bool		is_movements = role == ACCUM_MOVEMENTS;
+	bool		is_totals = !is_movements && role != ACCUM_BALANCE_CACHE;
+	const char *table = reg->relation_names[role];
+	TableChange change;
+
+	initStringInfo(&change.columns);
+	initStringInfo(&change.defaults);
+	for (int i = reg->ndims; i < def->ndims; i++)
+		change_add(&change, &def->dims[i], "", "NULL", def->dims[i].required, false);
+	for (int i = reg->nresources; i < def->nresources; i++)
+	{
+		change_add(&change, &def->resources[i], "", "0", true, is_movements);
+		if (is_totals)
+			change_add(&change, &def->resources[i], "_receipt", "0", true, false);
+	}
+	for (int i = reg->nattributes; is_movements && i < def->nattributes; i++)
+		change_add(&change, &def->attributes[i], "", "NULL", false, false);
+
+	if (change.columns.len > 0)
+		(void) accum_query_command(psprintf("ALTER TABLE %s %s", table, change.columns.data + 2),
+								   SPI_OK_UTILITY);
+	if (change.defaults.len > 0)
+		(void) accum_query_command(psprintf("ALTER TABLE %s %s", table, change.defaults.data + 2),
+								   SPI_OK_UTILITY);
+	for (int i = reg->ndims; role == ACCUM_BALANCE_CACHE && i < def->ndims; i++)
+		(void) accum_query_command(psprintf("CREATE INDEX ON %s (%s)", table,
+											accum_ident(def->dims[i].name, "")),
+								   SPI_OK_UTILITY);
+}
+
+static void
+alter_tables(AccumRegister *reg, const AccumRegisterDef *def)
+{
+	for (AccumRole role = 0; role < ACCUM_ROLES; role++)
+	{
+		if (role != ACCUM_RECORDERS && OidIsValid(reg->relations[role]))
+			alter_table(reg, def, role);
+	}
+}
+
+/* Write the new columns to the register's row, as the registry's owner. */
+static void
+registry_update(AccumRegister *reg, const AccumRegisterDef *def)
+{
+	Oid			types[] = {TEXTOID, JSONBOID, JSONBOID, JSONBOID};
+	Datum		values[] = {
+		CStringGetTextDatum(reg->name),
+		JsonbPGetDatum(accum_columns_to_jsonb(def->dims + reg->ndims,
+											  def->ndims - reg->ndims)),
+		JsonbPGetDatum(accum_columns_to_jsonb(def->resources + reg->nresources,
+											  def->nresources - reg->nresources)),
+		JsonbPGetDatum(accum_columns_to_jsonb(def->attributes + reg->nattributes,
+											  def->nattributes - reg->nattributes)),
+	};
+	AccumQueryState state;
+	uint64		n;
+
+	StaticAssertStmt(lengthof(types) == lengthof(values), "one type for each value");
+	accum_query_begin(&state, accum_registry_owner());
+	n = run_on_newest(reg, InvalidOid,
+					  "UPDATE " ACCUM_SCHEMA "._registers SET dimensions = dimensions || $2, "
+					  "resources = resources || $3, attributes = attributes || $4, "
+					  "updated_at = now() WHERE name = $1",
+					  lengthof(types), types, values, SPI_OK_UPDATE);
+	if (n != 1)
+		elog(ERROR, "registry has " UINT64_FORMAT " rows for register \"%s\"", n, reg->name);
+	accum_query_end(&state);
+}
+
+/* A function or view that has a column for each dimension and resource. */
+typedef struct Reader
+{
+	char	   *name;			/* in SQL */
+	bool		is_view;
+	AccumRights *rights;		/* NULL where somebody had dropped it */
+} Reader;
+
+/* Its OID, InvalidOid when there is none. */
+static Oid
+reader_oid(const Reader *reader)
+{
+	LOCAL_FCINFO(call, 1);
+	Datum		oid;
+
+	InitFunctionCallInfoData(*call, NULL, 1, InvalidOid, NULL, NULL);
+	call->args[0].value = CStringGetTextDatum(reader->name);
+	call->args[0].isnull = false;
+	oid = reader->is_view ? to_regclass(call) : to_regprocedure(call);
+	return call->isnull ? InvalidOid : DatumGetObjectId(oid);
+}
+
+/*
+ * Drop the functions and views whose columns are to change; returns what
+ * readers_create needs to make them again.  Objects that users have built on
+ * them make it fail.
+ */
+static List *
+readers_drop(AccumRegister *reg)
+{
+	List	   *readers = NIL;
+	char	   *name;
+	bool		is_view;
+
+	for (int i = 0; (name = accum_ddl_typed_reader(reg->name, reg->kind, i, &is_view)) != NULL; i++)
+	{
+		Reader	   *reader = palloc0(sizeof(Reader));
+		Oid			oid;
+
+		reader->name = name;
+		reader->is_view = is_view;
+		readers = lappend(readers, reader);
+		oid = reader_oid(reader);
+		if (!OidIsValid(oid))
+			continue;
+		reader->rights = accum_rights_of(is_view ? RelationRelationId : ProcedureRelationId, oid);
+		(void) accum_query_command(psprintf("DROP %s %s", is_view ? "VIEW" : "FUNCTION", name),
+								   SPI_OK_UTILITY);
+	}
+	return readers;
+}
+
+static void
+readers_create(const AccumRegisterDef *def, List *readers)
+{
+	StringInfoData sql;
+	ListCell   *lc;
+
+	initStringInfo(&sql);
+	accum_ddl_typed_readers(&sql, def);
+	(void) accum_query_command(sql.data, SPI_OK_UTILITY);
+	foreach(lc, readers)
+	{
+		Reader	   *reader = lfirst(lc);
+
+		if (reader->rights != NULL)
+			accum_rights_restore(reader->rights, reader_oid(reader), reader->name);
+	}
+}
+
+/* Change a register, which is locked, to what def says. */
+static void
+register_change(AccumRegister *reg, const AccumRegisterDef *def)
+{
+	bool		adds_dims = def->ndims > reg->ndims;
+	bool		adds_measures = adds_dims || def->nresources > reg->nresources;
+	AccumQueryState state;
+	List	   *readers = NIL;
+
+	accum_query_begin(&state, GetUserId());
+	prepare_required(reg, def);
+	if (adds_measures)
+		readers = readers_drop(reg);
+	registry_update(reg, def);
+	alter_tables(reg, def);
+	if (adds_dims)
+	{
+		StringInfoData sql;
+
+		initStringInfo(&sql);
+		accum_ddl_replace_functions(&sql, def);
+		(void) accum_query_command(sql.data, SPI_OK_UTILITY);
+	}
+	if (adds_measures)
+		readers_create(def, readers);
+	accum_query_end(&state);
+}
+
+/*
+ * accum.register_alter(p_name text, add_dimensions jsonb, add_resources jsonb,
+ * high_write boolean, add_attributes jsonb) returns void
+ *
+ * Add columns to a register, which the caller must own.  Arguments: contract in
+ * docs/reference.md.
+ */
+Datum
+accum_register_alter(PG_FUNCTION_ARGS)
+{
+	AccumAccess access = {.owner = true};
+	AccumAdditionArgs additions = {
+		.dimensions = PG_ARGISNULL(1) ? NULL : PG_GETARG_JSONB_P(1),
+		.resources = PG_ARGISNULL(2) ? NULL : PG_GETARG_JSONB_P(2),
+		.attributes = PG_ARGISNULL(4) ? NULL : PG_GETARG_JSONB_P(4),
+	};
+	AccumRegister *reg;
+	AccumRegisterDef *def;
+
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("register name must not be null")));
+	if (!PG_ARGISNULL(3))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("high_write is not supported by this version")));
+	reg = accum_register_open(text_to_cstring(PG_GETARG_TEXT_PP(0)), AccessExclusiveLock, &access);
+	def = accum_definition_extend(register_def(reg), &additions);
+	if (def->ndims > reg->ndims || def->nresources > reg->nresources ||
+		def->nattributes > reg->nattributes)
+		register_change(reg, def);
+	PG_RETURN_VOID();
+}
