@@ -241,12 +241,14 @@ try_fold(AccumRegister *reg, TimestampTz older_than, int64 limit, Datum *left_ou
 	{
 		ErrorData  *error;
 
-		if (geterrcode() != ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE || *nleft_out == MAX_LEFT_OUT)
-			PG_RE_THROW();
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+		if (error->sqlerrcode != ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE || *nleft_out == MAX_LEFT_OUT)
+			ReThrowError(error);
 		ereport(WARNING,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 				 errmsg("deltas of a cell of register \"%s\" stay pending: %s", reg->name, error->message),

@@ -166,7 +166,7 @@ turnover_query(AccumQuery *query, AccumRegister *reg, const AccumFilter *filter,
 		appendStringInfoString(&query->sql, " GROUP BY ");
 		accum_grouping_append(&query->sql, reg, grouping, "t.");
 		appendStringInfoString(&query->sql,
-							   " HAVING pg_catalog.max(t.movements_count) OPERATOR(pg_catalog.>) 0"
+							   " HAVING pg_catalog.sum(t.movements_count) OPERATOR(pg_catalog.>) 0"
 							   " ORDER BY ");
 		accum_grouping_append(&query->sql, reg, grouping, "t.");
 	}

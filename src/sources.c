@@ -7,8 +7,9 @@
  * yet, the deltas of high_write have.  The sources of a range
  * are one subquery, the union of as many branches as the cut has parts: columns
  * unit_start (where a unit is asked for), the grouped dimensions, and for each
- * resource its turnover and receipt, then movements_count.  That is never
- * negative, so a group has movements when its greatest movements_count is not 0.
+ * resource its turnover and receipt, then movements_count.  Of a single row that
+ * can be negative, in a delta that takes movements back; a group has movements when
+ * the sum is not 0.
  *
  * A filter on some dimensions finds its cells in the balance cache, by an index
  * of the dimension, and their totals by primary key; a register without cache

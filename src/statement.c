@@ -144,7 +144,7 @@ append_part(AccumQuery *query, Statement *st, TimestampTz from, TimestampTz befo
 	appendStringInfo(&query->sql, " t GROUP BY %s", unit != NULL ? "t.unit_start" : "()");
 	append_group(query, st, ", t.");
 	appendStringInfoString(&query->sql,
-						   " HAVING pg_catalog.max(t.movements_count) OPERATOR(pg_catalog.>) 0");
+						   " HAVING pg_catalog.sum(t.movements_count) OPERATOR(pg_catalog.>) 0");
 }
 
 static void

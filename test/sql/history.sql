@@ -1,18 +1,19 @@
 --
 -- History against the only oracle, a plain SUM over movements: random
 -- questions with fixed seeds, in registers of several time zones, totals
--- periods and fiscal years, under several session time zones.
+-- periods and fiscal years, under several session time zones.  Some have high_write;
+-- of their deltas all are pending at first, then fewer and fewer.
 --
 SET client_min_messages = warning;
 
 -- A register with movements at random instants, many of them on day, month and
 -- year edges and around changes of the clock.
-CREATE FUNCTION history_create(name text, zone text, period text, start int, kind text)
+CREATE FUNCTION history_create(name text, zone text, period text, start int, kind text, high_write boolean)
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM accum.register_create(name, '{"w": "int", "p": "text"}',
         '{"q": "numeric(18,3)", "a": "int"}', kind => kind, time_zone => zone,
-        totals_period => period, year_start => start, partition_by => 'year');
+        totals_period => period, year_start => start, partition_by => 'year', high_write => high_write);
     EXECUTE format($q$
         INSERT INTO accum.%I (recorder, period, w, p, q, a)
         SELECT 'd' || i %% 300,
@@ -39,7 +40,7 @@ BEGIN
             FOREACH start IN ARRAY ARRAY[1, 4, 7] LOOP
                 i := i + 1;
                 PERFORM history_create('h' || i, zone, period, start,
-                                       CASE WHEN i % 4 = 0 THEN 'turnover' ELSE 'balance' END);
+                                       CASE WHEN i % 4 = 0 THEN 'turnover' ELSE 'balance' END, i % 5 < 2);
             END LOOP;
         END LOOP;
     END LOOP;
@@ -138,6 +139,7 @@ DECLARE
     called text;
 BEGIN
     FOR i IN 1 .. questions LOOP
+        IF i % 250 = 0 THEN PERFORM accum._force_delta_merge(p_batch_size => 20); END IF;
         q := random_question();
         IF q.kind = 'balance' AND random() < 0.5 THEN
             q.group_by := NULL;
@@ -158,7 +160,20 @@ BEGIN
         END IF;
     END LOOP;
 END $$;
+SELECT count(*), sum(accum._delta_count(name)) > 10000 AS deltas FROM accum._registers WHERE name ~ '^h\d' AND high_write;
 CALL ask(10000);
+-- Deltas of the other sign beside what is folded.
+SELECT sum(accum._delta_count(name)) < 10000 AS fewer_deltas FROM accum._registers WHERE name ~ '^h\d' AND high_write;
+CREATE PROCEDURE delete_some() LANGUAGE plpgsql AS $$
+DECLARE
+    r text;
+BEGIN
+    FOR r IN SELECT name FROM accum._registers WHERE name ~ '^h\d' AND high_write ORDER BY name COLLATE "C" LOOP
+        EXECUTE format('DELETE FROM accum.%I WHERE random() < 0.2', r || '_movements');
+    END LOOP;
+END $$;
+CALL delete_some();
+CALL ask(1000);
 
 --
 -- Statements: units with movements against GROUP BY and window sums, and with
@@ -184,6 +199,7 @@ DECLARE
     called text;
 BEGIN
     FOR i IN 1 .. questions LOOP
+        IF i % 50 = 0 THEN PERFORM accum._force_delta_merge(p_batch_size => 2); END IF;
         q := random_question();
         -- The minutes that St John's clock showed twice belong to the later day.
         CONTINUE WHEN q.zone = 'America/St_Johns';
@@ -221,6 +237,7 @@ BEGIN
         END IF;
     END LOOP;
 END $$;
+CALL delete_some();
 CALL ask_statements(700);
 
 -- With fill: the closing of a unit is the opening of the next, without a gap as
@@ -235,6 +252,7 @@ DECLARE
     arguments text;
 BEGIN
     FOR i IN 1 .. questions LOOP
+        IF i % 50 = 0 THEN PERFORM accum._force_delta_merge(p_batch_size => 2); END IF;
         q := random_question();
         unit := (ARRAY['day', 'week', 'month', 'quarter', 'year'])[1 + floor(random() * 5)::int];
         cols := coalesce(', ' || group_columns(q.group_by), '');
@@ -261,6 +279,8 @@ BEGIN
     END LOOP;
 END $$;
 CALL ask_filled(300);
+SELECT DISTINCT status FROM accum._registers r, accum.register_verify(r.name) WHERE r.name ~ '^h\d' AND high_write;
+SELECT sum(accum._delta_count(name)) > 0 AS deltas FROM accum._registers WHERE name ~ '^h\d' AND high_write;
 
 --
 -- A statement to be read by people.
@@ -317,5 +337,5 @@ EXPLAIN (COSTS OFF) SELECT v.n FROM (VALUES (1), (2)) AS w (b) JOIN accum.wide_b
 
 SELECT count(*) FROM (SELECT accum.register_drop(name, force => true) FROM accum._registers WHERE name ~ '^(h\d+|stock|wide)$') AS dropped;
 DROP FUNCTION history_create, expected_turnover, random_question, bound_argument, group_columns, filter_condition, bound_end, unit_first_day;
-DROP PROCEDURE ask, ask_statements, ask_filled;
+DROP PROCEDURE delete_some, ask, ask_statements, ask_filled;
 DROP TYPE question;

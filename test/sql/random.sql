@@ -1,5 +1,6 @@
 -- Random documents written in every way, some taken back by savepoints, under
 -- random time zones: after all of it, derived tables are GROUP BY over movements.
+-- Registers 6 to 8 have high_write: their deltas are folded at random moments.
 \getenv inputdir PG_ABS_SRCDIR
 \set helpers :inputdir '/sql/helpers.psql'
 \i :helpers
@@ -10,6 +11,9 @@ SELECT accum.register_create('random2', '[{"name": "w", "type": "int"}, {"name":
 SELECT accum.register_create('random3', '[{"name": "w", "type": "int"}, {"name": "p", "type": "text"}, {"name": "c", "type": "random_colour"}]', '{"q": "numeric(18,3)", "b": "bigint", "i": "int"}', kind => 'turnover', partition_by => 'day', time_zone => 'Asia/Tokyo', recorder_type => 'varchar(20)', attributes => '{"note": "text"}');
 SELECT accum.register_create('random4', '[{"name": "w", "type": "int"}, {"name": "p", "type": "text"}, {"name": "c", "type": "random_colour"}]', '{"q": "numeric(20,6)", "b": "bigint", "i": "int"}', totals_period => 'year', partition_by => 'year', time_zone => 'Europe/London', year_start => 7, attributes => '{"note": "text"}');
 SELECT accum.register_create('random5', '[{"name": "w", "type": "int"}, {"name": "p", "type": "text"}, {"name": "c", "type": "random_colour"}]', '{"q": "numeric(18,3)", "b": "bigint", "i": "int"}', time_zone => 'America/St_Johns', recorder_type => 'uuid', attributes => '{"note": "text"}');
+SELECT accum.register_create('random6', '[{"name": "w", "type": "int"}, {"name": "p", "type": "text"}, {"name": "c", "type": "random_colour"}]', '{"q": "numeric(18,3)", "b": "bigint", "i": "int"}', high_write => true, time_zone => 'America/St_Johns', attributes => '{"note": "text"}');
+SELECT accum.register_create('random7', '[{"name": "w", "type": "int"}, {"name": "p", "type": "text"}, {"name": "c", "type": "random_colour"}]', '{"q": "numeric", "b": "bigint", "i": "smallint"}', high_write => true, totals_period => 'month', partition_by => 'quarter', time_zone => 'America/Sao_Paulo', year_start => 4, attributes => '{"note": "text"}');
+SELECT accum.register_create('random8', '[{"name": "w", "type": "int"}, {"name": "p", "type": "text"}, {"name": "c", "type": "random_colour"}]', '{"q": "numeric(20,6)", "b": "bigint", "i": "int"}', high_write => true, kind => 'turnover', totals_period => 'year', partition_by => 'day', time_zone => 'Asia/Tokyo', year_start => 7, recorder_type => 'varchar(20)', attributes => '{"note": "text"}');
 
 CREATE FUNCTION pg_temp.pick(VARIADIC choices text[]) RETURNS text LANGUAGE sql VOLATILE AS $$ SELECT choices[1 + floor(random() * cardinality(choices))::int] $$;
 CREATE FUNCTION pg_temp.recorder(r int) RETURNS text LANGUAGE plpgsql VOLATILE AS $$
@@ -50,6 +54,9 @@ DECLARE
     what text := pg_temp.pick('post', 'post', 'post', 'repost', 'repost', 'correct', 'unpost', 'unpost many', 'insert', 'delete', 'cte', 'undone', 'bad', 'nested');
     total bigint;
 BEGIN
+    IF r > 5 AND random() < 0.3 THEN
+        what := pg_temp.pick('fold', 'fold', 'fold all', 'fold undone');
+    END IF;
     IF random() < 0.05 THEN
         PERFORM set_config('TimeZone', pg_temp.pick('UTC', 'Asia/Tokyo', 'America/New_York', 'Pacific/Apia', 'America/Sao_Paulo'), false);
     END IF;
@@ -102,38 +109,52 @@ BEGIN
             END IF;
         EXCEPTION WHEN raise_exception THEN NULL;
         END;
+    WHEN 'fold' THEN
+        -- Some of the deltas, or those of earlier transactions, or some of these.
+        PERFORM accum._delta_merge_register(register, pg_temp.pick('0', '0', '1 microsecond', '500 ms')::interval, 1 + floor(random() * random() * 100)::int);
+    WHEN 'fold all' THEN
+        PERFORM accum._delta_flush_register(register);
+    WHEN 'fold undone' THEN
+        BEGIN
+            PERFORM accum.register_repost(register, rec, data);
+            PERFORM accum._force_delta_merge(p_batch_size => 50);
+            PERFORM accum.register_unpost(register, pg_temp.recorder(r));
+            PERFORM accum._delta_flush_register(register);
+            RAISE EXCEPTION 'undone';
+        EXCEPTION WHEN raise_exception THEN NULL;
+        END;
     END CASE;
     INSERT INTO done VALUES (what, 1);
 END $$;
 
 SELECT setseed(0.5);
 -- Many transactions with one act, and transactions with many acts and savepoints.
-SELECT format('SELECT pg_temp.act(%s); SELECT pg_temp.act(%s); SELECT pg_temp.act(%s)', 1 + i % 5, 1 + i % 5, 1 + (i + 1) % 5) AS statement FROM generate_series(1, 250) AS i
+SELECT format('SELECT pg_temp.act(%s); SELECT pg_temp.act(%s); SELECT pg_temp.act(%s)', 1 + i % 8, 1 + i % 8, 1 + (i + 1) % 8) AS statement FROM generate_series(1, 360) AS i
 \set ECHO none
 \o /dev/null
 \gexec
 \o
 \set ECHO all
-SELECT sum(pg_temp.differences('random' || r)) FROM generate_series(1, 5) AS r;
+SELECT sum(pg_temp.differences('random' || r)) FROM generate_series(1, 8) AS r;
 DO $$
 BEGIN
     FOR i IN 1..20 LOOP
         BEGIN
-            FOR j IN 1..30 LOOP
-                PERFORM pg_temp.act(1 + floor(random() * 5)::int);
+            FOR j IN 1..36 LOOP
+                PERFORM pg_temp.act(1 + floor(random() * 8)::int);
             END LOOP;
             IF i % 4 = 0 THEN RAISE EXCEPTION 'all undone'; END IF;
         EXCEPTION WHEN raise_exception THEN NULL;
         END;
     END LOOP;
 END $$;
-SELECT sum(pg_temp.differences('random' || r)) FROM generate_series(1, 5) AS r;
+SELECT sum(pg_temp.differences('random' || r)) FROM generate_series(1, 8) AS r;
 -- Under so little memory that delta sets go to disk.
 SET work_mem = '64kB';
-SELECT accum.register_post('random' || r, (SELECT jsonb_agg(m || jsonb_build_object('recorder', pg_temp.recorder(r), 'w', floor(random() * 1000)::int)) FROM jsonb_array_elements(pg_temp.document(3000)) AS m)) FROM generate_series(1, 5) AS r;
-SELECT sum(pg_temp.differences('random' || r)) FROM generate_series(1, 5) AS r;
-DO $$ BEGIN FOR j IN 1..100 LOOP PERFORM pg_temp.act(1 + floor(random() * 5)::int); END LOOP; END $$;
-SELECT sum(pg_temp.differences('random' || r)) FROM generate_series(1, 5) AS r;
+SELECT accum.register_post('random' || r, (SELECT jsonb_agg(m || jsonb_build_object('recorder', pg_temp.recorder(r), 'w', floor(random() * 1000)::int)) FROM jsonb_array_elements(pg_temp.document(3000)) AS m)) FROM generate_series(1, 8) AS r;
+SELECT sum(pg_temp.differences('random' || r)) FROM generate_series(1, 8) AS r;
+DO $$ BEGIN FOR j IN 1..150 LOOP PERFORM pg_temp.act(1 + floor(random() * 8)::int); END LOOP; END $$;
+SELECT sum(pg_temp.differences('random' || r)) FROM generate_series(1, 8) AS r;
 RESET work_mem;
 SET TimeZone = 'UTC';
 SELECT count(DISTINCT what), count(*) > 1000 FROM done;
@@ -157,9 +178,19 @@ BEGIN
     END LOOP;
     RETURN n;
 END $$;
-SELECT sum(pg_temp.wrong_reads(r)) FROM unnest('{1,2,4,5}'::int[]) AS r;
+SELECT sum(pg_temp.wrong_reads(r)) FROM unnest('{1,2,4,5,6,7}'::int[]) AS r;
+-- All deltas home, and nothing is another.
+SELECT 'random' || r AS register, accum._delta_count('random' || r) > 0 AS pending FROM generate_series(6, 8) AS r;
+SELECT accum._force_delta_merge() > 0;
+SELECT sum(accum._delta_count('random' || r)) FROM generate_series(6, 8) AS r;
+SELECT sum(pg_temp.differences('random' || r)) FROM generate_series(1, 8) AS r;
+SELECT sum(pg_temp.wrong_reads(r)) FROM unnest('{6,7}'::int[]) AS r;
+SELECT DISTINCT status FROM generate_series(6, 8) AS r, accum.register_verify('random' || r);
 -- All documents gone, nothing is left.
-SELECT accum.register_unpost('random' || r, (SELECT array_agg(CASE WHEN r = 5 THEN md5(i::text)::uuid::text ELSE 'doc' || i END) FROM generate_series(0, 39) AS i)) > 0 FROM generate_series(1, 5) AS r;
-SELECT sum(pg_temp.differences('random' || r)) FROM generate_series(1, 5) AS r;
-SELECT sum((accum.register_info('random' || r) ->> 'movements_count')::int) FROM generate_series(1, 5) AS r;
+SELECT accum.register_unpost('random' || r, (SELECT array_agg(CASE WHEN r = 5 THEN md5(i::text)::uuid::text ELSE 'doc' || i END) FROM generate_series(0, 39) AS i)) > 0 FROM generate_series(1, 8) AS r;
+SELECT sum(pg_temp.differences('random' || r)) FROM generate_series(1, 8) AS r;
+SELECT sum((accum.register_info('random' || r) ->> 'movements_count')::int) FROM generate_series(1, 8) AS r;
+SELECT accum._force_delta_merge() > 0;
+SELECT sum(pg_temp.differences('random' || r)) FROM generate_series(6, 8) AS r;
+SELECT count(*) FROM accum.random6_balance_cache WHERE q <> 0 OR b <> 0 OR i <> 0 OR movements_count <> 0;
 SELECT count(*) FROM accum.random1_balance_cache WHERE q <> 0 OR b <> 0 OR i <> 0 OR movements_count <> 0;
