@@ -22,7 +22,7 @@ use Time::HiRes qw(sleep time);
 our @EXPORT = qw(
   load_settings load_prepare load_register
   derived_is_right documents_are_right
-  clients_start clients_kill_server clients_finish clients_stop_after
+  clients_start clients_wait clients_kill_server clients_end clients_finish
 );
 
 # Settings of every server under load.  What folds in the background, and how
@@ -341,14 +341,22 @@ sub clients_finish
 	return;
 }
 
-# Stop the clients, in the middle of whatever they do, when some time has passed
-# since they were started.
-sub clients_stop_after
+# Wait until some time has passed since the clients were started.
+sub clients_wait
 {
 	my ($load, $seconds) = @_;
 	my $rest = $load->{started} + $seconds - time;
 
 	sleep $rest if $rest > 0;
+	return;
+}
+
+# End what runs beside the clients and would not come to an end.
+sub clients_end
+{
+	my ($load) = @_;
+
+	$_->{handle}->signal('TERM') foreach @{ $load->{others} };
 	return;
 }
 

@@ -83,7 +83,7 @@ sub crash
 		others => { %others, 'registers' => temporary_script() });
 	my ($children, $start, $acknowledged, $found);
 
-	clients_stop_after($load, $seconds);
+	clients_wait($load, $seconds);
 	$children = clients_kill_server($node, $linger);
 	clients_finish($load, $name);
 
