@@ -262,7 +262,7 @@ sub clients_start
 	{
 		my $file = PostgreSQL::Test::Utils::tempdir() . "/$name";
 
-		append_to_file("$file.sql", "\\set ON_ERROR_STOP 1\n\\o /dev/null\n" . $options{others}{$name});
+		append_to_file("$file.sql", "\\o /dev/null\n" . $options{others}{$name});
 		push @{ $load->{others} }, { file => $file, name => $name };
 	}
 	foreach my $client (@{ $load->{clients} }, @{ $load->{others} })
@@ -323,18 +323,21 @@ sub clients_kill_server
 }
 
 # Wait for the clients, whose server is gone or who have come to the end of their
-# scripts; test that nothing else has ended them.
+# scripts; test that nothing else has ended them, but for errors that are allowed.
 sub clients_finish
 {
-	my ($load, $name) = @_;
+	my ($load, $name, $allowed) = @_;
 
 	foreach my $client (@{ $load->{clients} }, @{ $load->{others} })
 	{
 		my $errors;
 
 		$client->{handle}->finish;
-		$errors = join '', grep { /(ERROR|FATAL|PANIC):/ && !/terminating connection|shutting down/ }
-		  split /^/m, slurp_file("$client->{file}.errors");
+		$errors = join '', grep {
+			/(ERROR|FATAL|PANIC):/
+			  && !/terminating connection|shutting down/
+			  && !($allowed && /$allowed/)
+		} split /^/m, slurp_file("$client->{file}.errors");
 		is($errors, '', "$name: client $client->{name} got no error") if $errors ne '';
 		$client->{acknowledged} = [ split /\n/, slurp_file("$client->{file}.acknowledged") ];
 	}
