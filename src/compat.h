@@ -8,6 +8,7 @@
 
 #include "access/genam.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_database.h"
 #include "catalog/pg_namespace.h"
 #include "parser/parse_type.h"
 #include "utils/acl.h"
@@ -72,6 +73,20 @@ accum_index_beginscan(Relation heap, Relation index, Snapshot snapshot, int nkey
 	return index_beginscan(heap, index, snapshot, NULL, nkeys, 0);
 #else
 	return index_beginscan(heap, index, snapshot, nkeys, 0);
+#endif
+}
+
+/*
+ * Minor releases of August 2023 mark a database whose DROP was interrupted
+ * (commit c66a7d75e6); before them nothing tells.
+ */
+static inline bool
+accum_database_invalid(Form_pg_database database)
+{
+#ifdef DATCONNLIMIT_INVALID_DB
+	return database->datconnlimit == DATCONNLIMIT_INVALID_DB;
+#else
+	return false;
 #endif
 }
 

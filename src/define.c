@@ -23,15 +23,14 @@
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
-#include "utils/timestamp.h"
 
 #include "compat.h"
 #include "ddl.h"
-#include "define.h"
 #include "definition.h"
 #include "partition.h"
 #include "query.h"
 #include "registry.h"
+#include "stats.h"
 
 PG_FUNCTION_INFO_V1(accum_register_create);
 PG_FUNCTION_INFO_V1(accum_register_create_sql);
@@ -41,9 +40,6 @@ PG_FUNCTION_INFO_V1(accum_guard_drop);
 
 /* register_drop is at work: its relations may go. */
 static bool dropping = false;
-
-/* Setting pg_accumulator.partitions_ahead. */
-int			accum_partitions_ahead = 3;
 
 static char *
 text_argument(FunctionCallInfo fcinfo, int n)
@@ -148,21 +144,6 @@ registry_store_relations(const AccumRegisterDef *def)
 	}
 }
 
-/* The current partition and the next ones. */
-static void
-create_first_partitions(const char *name)
-{
-	AccumRegister *reg = accum_register_open(name, AccessExclusiveLock, NULL);
-	AccumDay	unit = accum_unit_start(accum_zone_day(&reg->zone, GetCurrentTimestamp()),
-										reg->partition_by, 1);
-
-	for (int i = 0; i <= accum_partitions_ahead; i++)
-	{
-		accum_partition_create(reg, unit);
-		unit = accum_unit_next(unit, reg->partition_by);
-	}
-}
-
 static void
 check_create_privilege(void)
 {
@@ -229,7 +210,7 @@ accum_register_create(PG_FUNCTION_ARGS)
 	CommandCounterIncrement();
 
 	accum_query_begin(&state, GetUserId());
-	create_first_partitions(def->name);
+	accum_partitions_create_ahead(accum_register_open(def->name, AccessExclusiveLock, NULL));
 	accum_query_end(&state);
 	PG_RETURN_VOID();
 }
@@ -348,6 +329,7 @@ accum_register_drop(PG_FUNCTION_ARGS)
 	accum_query_begin(&state, accum_registry_owner());
 	registry_remove(name);
 	accum_query_end(&state);
+	accum_stats_forget(reg->movements);
 	PG_RETURN_VOID();
 }
 

@@ -33,6 +33,7 @@
 #include "cell.h"
 #include "derived.h"
 #include "query.h"
+#include "stats.h"
 
 #define PLAN_UPSERT 1
 #define ROWS_NAME "accum_delta"
@@ -412,6 +413,7 @@ upsert(AccumRegister *reg, AccumRole role, Tuplestorestate *rows, TupleDesc desc
 	PG_END_TRY();
 	if (processed != (uint64) tuplestore_tuple_count(rows))
 		blame_collision(reg, role);
+	accum_stats_add(reg, ACCUM_STAT_DERIVED_ROWS, processed);
 	accum_query_forget_rows(ROWS_NAME);
 }
 

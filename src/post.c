@@ -35,6 +35,7 @@
 #include "partition.h"
 #include "query.h"
 #include "recorders.h"
+#include "stats.h"
 
 #define PLAN_INSERT 6
 #define PLAN_DELETE 7
@@ -140,6 +141,7 @@ accum_register_post(PG_FUNCTION_ARGS)
 		n = insert_rows(reg, batch->desc, batch->rows);
 	}
 	tuplestore_end(batch->rows);
+	accum_stats_add(reg, ACCUM_STAT_POSTS, 1);
 	PG_RETURN_INT32(n);
 }
 
@@ -190,6 +192,7 @@ unpost_documents(AccumRegister *reg, ArrayType *recorders)
 	ListCell   *lc;
 	int			n = 0;
 
+	accum_stats_add(reg, ACCUM_STAT_UNPOSTS, 1);
 	if (!lock_documents(reg, recorders, NULL, &lock))
 		return 0;
 	change = accum_change_begin(reg);
@@ -443,5 +446,6 @@ accum_register_repost(PG_FUNCTION_ARGS)
 	accum_change_end(change);
 	bump_documents(reg, &lock);
 	tuplestore_end(batch->rows);
+	accum_stats_add(reg, ACCUM_STAT_REPOSTS, 1);
 	PG_RETURN_INT32(batch->nrows);
 }

@@ -34,6 +34,7 @@
 
 #include "compat.h"
 #include "registry.h"
+#include "shared.h"
 
 /* More cached plans than this in one entry make us drop the entry. */
 #define MAX_PLANS 256
@@ -72,6 +73,7 @@ static AccumRegister *retired = NULL;
 #define REGISTERS_ATTRIBUTES 5
 #define REGISTERS_TOTALS_PERIOD 6
 #define REGISTERS_PARTITION_BY 7
+#define REGISTERS_HIGH_WRITE 8
 #define REGISTERS_TIME_ZONE 10
 #define REGISTERS_YEAR_START 11
 #define RELATIONS_RELATION 1
@@ -452,6 +454,7 @@ register_fill(AccumRegister *reg, HeapTuple tuple, Relation registers)
 	reg->kind = strcmp(kind, "balance") == 0 ? ACCUM_KIND_BALANCE : ACCUM_KIND_TURNOVER;
 	reg->totals_period = unit_value(tuple, registers, REGISTERS_TOTALS_PERIOD);
 	reg->partition_by = unit_value(tuple, registers, REGISTERS_PARTITION_BY);
+	reg->high_write = DatumGetBool(row_value(tuple, registers, REGISTERS_HIGH_WRITE));
 	accum_zone_init(&reg->zone,
 					TextDatumGetCString(row_value(tuple, registers, REGISTERS_TIME_ZONE)),
 					DatumGetInt32(row_value(tuple, registers, REGISTERS_YEAR_START)));
@@ -574,8 +577,10 @@ register_get(const char *name, Oid movements)
 	if (name == NULL)
 		return NULL;
 	reg = register_load(name, movements);
-	if (reg != NULL)
-		register_enter(reg);
+	if (reg == NULL)
+		return NULL;
+	register_enter(reg);
+	accum_shared_note_database(reg->high_write);
 	return reg;
 }
 

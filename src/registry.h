@@ -57,6 +57,7 @@ typedef struct AccumRegister
 	AccumKind	kind;
 	AccumUnit	totals_period;
 	AccumUnit	partition_by;
+	bool		high_write;
 	uint64		seed;
 	AccumZone	zone;
 	AccumColumn recorder;
