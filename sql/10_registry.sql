@@ -45,12 +45,13 @@ COMMENT ON TABLE accum._register_seeds IS
 
 CREATE TABLE accum._delta_merges (
     register  text COLLATE "C" PRIMARY KEY,
-    merged_at timestamptz NOT NULL
+    merged_at timestamptz
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE accum._delta_merges IS
-    'When deltas of a register with high_write were folded last; no row when they never were.';
+    'When deltas of a register that has or had high_write were folded last; NULL when they never were.';
 GRANT SELECT ON accum._delta_merges TO PUBLIC;
 
 SELECT pg_catalog.pg_extension_config_dump('accum._registers', '');
 SELECT pg_catalog.pg_extension_config_dump('accum._register_relations', '');
 SELECT pg_catalog.pg_extension_config_dump('accum._register_seeds', '');
+SELECT pg_catalog.pg_extension_config_dump('accum._delta_merges', '');

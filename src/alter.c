@@ -1,7 +1,7 @@
 /*
  * alter.c
- *		register_alter: dimensions, resources and attributes for a register that
- *		holds movements.
+ *		register_alter: dimensions, resources, attributes and another mode for a
+ *		register that holds movements.
  *
  * A dimension comes behind those that are there, and is NULL in all movements
  * that are there.  A NULL adds nothing to a cell's hash (cell_hash.c), so every
@@ -18,19 +18,25 @@
  */
 #include "postgres.h"
 
+#include "access/table.h"
+#include "access/xact.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/inval.h"
 #include "utils/jsonb.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
 #include "utils/snapmgr.h"
 
 #include "ddl.h"
 #include "define.h"
 #include "definition.h"
-#include "derived.h"
+#include "fold.h"
+#include "guarded.h"
 #include "query.h"
 #include "registry.h"
 #include "rights.h"
@@ -69,6 +75,8 @@ register_def(AccumRegister *reg)
 	def->attributes = column_defs(ACCUM_COLUMN_ATTRIBUTE, reg->attributes, reg->nattributes);
 	def->totals_period = reg->totals_period;
 	def->partition_by = reg->partition_by;
+	def->high_write = reg->high_write;
+	def->has_deltas = accum_register_has(reg, ACCUM_DELTA);
 	def->recorder_type = recorder->type;
 	def->recorder_cast_type = recorder->cast_type;
 	return def;
@@ -86,7 +94,7 @@ run_on_newest(AccumRegister *reg, Oid guarded, const char *sql, int nargs, Oid *
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	SPIPlanPtr	plan = accum_query_prepare(sql, nargs, types, false);
 	uint64		n = OidIsValid(guarded)
-		? accum_derived_run(reg, plan, guarded, values, snapshot, expected)
+		? accum_guarded_run(reg, plan, guarded, values, snapshot, expected)
 		: accum_query_run_at(plan, values, snapshot, expected);
 
 	SPI_freeplan(plan);
@@ -101,9 +109,9 @@ run_on_newest(AccumRegister *reg, Oid guarded, const char *sql, int nargs, Oid *
 static void
 remove_empty_cells(AccumRegister *reg)
 {
-	for (AccumRole role = ACCUM_BALANCE_CACHE; role < ACCUM_ROLES; role++)
+	for (AccumRole role = ACCUM_DELTA; role < ACCUM_ROLES; role++)
 	{
-		if (OidIsValid(reg->relations[role]))
+		if (accum_register_has(reg, role))
 			(void) run_on_newest(reg, reg->relations[role],
 								 psprintf("DELETE FROM %s", reg->relation_names[role]),
 								 0, NULL, NULL, SPI_OK_DELETE);
@@ -191,16 +199,16 @@ alter_tables(AccumRegister *reg, const AccumRegisterDef *def)
 {
 	for (AccumRole role = 0; role < ACCUM_ROLES; role++)
 	{
-		if (role != ACCUM_RECORDERS && OidIsValid(reg->relations[role]))
+		if (role != ACCUM_RECORDERS && accum_register_has(reg, role))
 			alter_table(reg, def, role);
 	}
 }
 
-/* Write the new columns to the register's row, as the registry's owner. */
+/* Write the new columns and mode to the register's row, as the registry's owner. */
 static void
 registry_update(AccumRegister *reg, const AccumRegisterDef *def)
 {
-	Oid			types[] = {TEXTOID, JSONBOID, JSONBOID, JSONBOID};
+	Oid			types[] = {TEXTOID, JSONBOID, JSONBOID, JSONBOID, BOOLOID};
 	Datum		values[] = {
 		CStringGetTextDatum(reg->name),
 		JsonbPGetDatum(accum_columns_to_jsonb(def->dims + reg->ndims,
@@ -209,6 +217,7 @@ registry_update(AccumRegister *reg, const AccumRegisterDef *def)
 											  def->nresources - reg->nresources)),
 		JsonbPGetDatum(accum_columns_to_jsonb(def->attributes + reg->nattributes,
 											  def->nattributes - reg->nattributes)),
+		BoolGetDatum(def->high_write),
 	};
 	AccumQueryState state;
 	uint64		n;
@@ -218,7 +227,7 @@ registry_update(AccumRegister *reg, const AccumRegisterDef *def)
 	n = run_on_newest(reg, InvalidOid,
 					  "UPDATE " ACCUM_SCHEMA "._registers SET dimensions = dimensions || $2, "
 					  "resources = resources || $3, attributes = attributes || $4, "
-					  "updated_at = now() WHERE name = $1",
+					  "high_write = $5, updated_at = now() WHERE name = $1",
 					  lengthof(types), types, values, SPI_OK_UPDATE);
 	if (n != 1)
 		elog(ERROR, "registry has " UINT64_FORMAT " rows for register \"%s\"", n, reg->name);
@@ -323,12 +332,74 @@ register_change(AccumRegister *reg, const AccumRegisterDef *def)
 	accum_query_end(&state);
 }
 
+static bool
+has_row_security(Oid relation)
+{
+	Relation	rel = table_open(relation, AccessShareLock);
+	bool		result = rel->rd_rel->relrowsecurity;
+
+	table_close(rel, NoLock);
+	return result;
+}
+
+/*
+ * Make the table of deltas, which whoever may read or write totals may, too.  Row
+ * security cannot be copied; where there is some, nobody else gets any right.
+ */
+static void
+create_deltas(AccumRegister *reg, const AccumRegisterDef *def)
+{
+	Oid			totals = reg->relations[ACCUM_TOTALS_YEAR];
+	AccumRights *rights = accum_rights_of(RelationRelationId, totals);
+	AccumQueryState state;
+	StringInfoData sql;
+	Oid			deltas;
+
+	accum_query_begin(&state, GetUserId());
+	initStringInfo(&sql);
+	accum_ddl_add_deltas(&sql, def);
+	(void) accum_query_command(sql.data, SPI_OK_UTILITY);
+	deltas = get_relname_relid(accum_relation_name(reg->name, ACCUM_DELTA), accum_schema_oid());
+	if (has_row_security(totals))
+		ereport(NOTICE,
+				(errmsg("privileges on table \"%s\" have to be granted", get_rel_name(deltas)),
+				 errdetail("Tables of register \"%s\" have row security, which it needs, too.", reg->name)));
+	else
+		accum_rights_restore(rights, deltas, accum_ident(get_rel_name(deltas), ""));
+	accum_query_end(&state);
+
+	accum_query_begin(&state, accum_registry_owner());
+	accum_registry_add_relation(reg->name, ACCUM_DELTA);
+	accum_query_end(&state);
+}
+
+/*
+ * Change the mode of a register, which is locked.  The deltas stay, and are read,
+ * when high_write ends: an older snapshot may show some.
+ */
+static void
+change_mode(AccumRegister *reg, AccumRegisterDef *def, bool high_write)
+{
+	AccumQueryState state;
+
+	def->high_write = high_write;
+	def->has_deltas = true;
+	if (!accum_register_has(reg, ACCUM_DELTA))
+		create_deltas(reg, def);
+	if (!high_write)
+		(void) accum_fold_all(reg);
+	accum_query_begin(&state, GetUserId());
+	registry_update(reg, def);
+	accum_query_end(&state);
+	CacheInvalidateRelcacheByRelid(reg->movements);
+}
+
 /*
  * accum.register_alter(p_name text, add_dimensions jsonb, add_resources jsonb,
  * high_write boolean, add_attributes jsonb) returns void
  *
- * Add columns to a register, which the caller must own.  Arguments: contract in
- * docs/reference.md.
+ * Add columns to a register, which the caller must own, or change its mode.
+ * Arguments: contract in docs/reference.md.
  */
 Datum
 accum_register_alter(PG_FUNCTION_ARGS)
@@ -346,11 +417,14 @@ accum_register_alter(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("register name must not be null")));
-	if (!PG_ARGISNULL(3))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("high_write is not supported by this version")));
+	PreventCommandIfReadOnly("register_alter()");
 	reg = accum_register_open(text_to_cstring(PG_GETARG_TEXT_PP(0)), AccessExclusiveLock, &access);
+	if (!PG_ARGISNULL(3) && PG_GETARG_BOOL(3) != reg->high_write)
+	{
+		change_mode(reg, register_def(reg), PG_GETARG_BOOL(3));
+		CommandCounterIncrement();
+		reg = accum_register_open(reg->name, AccessExclusiveLock, &access);
+	}
 	def = accum_definition_extend(register_def(reg), &additions);
 	if (def->ndims > reg->ndims || def->nresources > reg->nresources ||
 		def->nattributes > reg->nattributes)

@@ -9,6 +9,7 @@
 #include "access/genam.h"
 #include "access/tableam.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_database.h"
 #include "catalog/pg_namespace.h"
 #include "executor/executor.h"
 #include "parser/parse_type.h"
@@ -135,6 +136,20 @@ accum_insert_index_tuples(ResultRelInfo *result, TupleTableSlot *slot, EState *e
 #else
 	(void) ExecInsertIndexTuples(result, slot, estate, updated != NULL, conflict != NULL,
 								 conflict, NIL);
+#endif
+}
+
+/*
+ * Minor releases of August 2023 mark a database whose DROP was interrupted
+ * (commit c66a7d75e6); before them nothing tells.
+ */
+static inline bool
+accum_database_invalid(Form_pg_database database)
+{
+#ifdef DATCONNLIMIT_INVALID_DB
+	return database->datconnlimit == DATCONNLIMIT_INVALID_DB;
+#else
+	return false;
 #endif
 }
 

@@ -35,7 +35,7 @@ accum_ddl_has_relation(const AccumRegisterDef *def, AccumRole role)
 	switch (role)
 	{
 		case ACCUM_DELTA:
-			return def->high_write;
+			return def->has_deltas;
 		case ACCUM_BALANCE_CACHE:
 			return def->kind == ACCUM_KIND_BALANCE;
 		case ACCUM_TOTALS_DAY:
@@ -550,12 +550,13 @@ append_balances_with_deltas(StringInfo sql, const AccumRegisterDef *def)
 }
 
 static void
-append_balances_view(StringInfo sql, const AccumRegisterDef *def)
+append_balances_view(StringInfo sql, const AccumRegisterDef *def, bool replace)
 {
 	char	   *view = object_text(def->name, "balances");
 	char	   *cache = relation_text(def->name, ACCUM_BALANCE_CACHE);
 
-	appendStringInfo(sql, "CREATE VIEW %s WITH (security_invoker = true) AS\n\tSELECT ", view);
+	appendStringInfo(sql, "CREATE %sVIEW %s WITH (security_invoker = true) AS\n\tSELECT ",
+					 replace ? "OR REPLACE " : "", view);
 	if (accum_ddl_has_relation(def, ACCUM_DELTA))
 		append_balances_with_deltas(sql, def);
 	else
@@ -617,7 +618,7 @@ append_balances_branch(StringInfo sql, const AccumRegisterDef *def, AccumRole ro
 }
 
 static void
-append_balances_at_functions(StringInfo sql, const AccumRegisterDef *def)
+append_balances_at_functions(StringInfo sql, const AccumRegisterDef *def, bool replace)
 {
 	static const AccumRole branches[] = {
 		ACCUM_TOTALS_YEAR, ACCUM_TOTALS_MONTH, ACCUM_TOTALS_DAY, ACCUM_DELTA, ACCUM_MOVEMENTS
@@ -631,8 +632,8 @@ append_balances_at_functions(StringInfo sql, const AccumRegisterDef *def)
 	{
 		const char *separator = "";
 
-		appendStringInfo(sql, "CREATE FUNCTION %s(at_date %s)\nRETURNS TABLE (", function,
-						 bound_types[i].name);
+		appendStringInfo(sql, "CREATE %sFUNCTION %s(at_date %s)\nRETURNS TABLE (",
+						 replace ? "OR REPLACE " : "", function, bound_types[i].name);
 		for (int c = 0; c < def->ndims; c++)
 			appendStringInfo(sql, "%s %s, ", accum_ident(def->dims[c].name, ""),
 							 def->dims[c].type);
@@ -692,8 +693,8 @@ accum_ddl_register(StringInfo sql, const AccumRegisterDef *def)
 	if (def->kind == ACCUM_KIND_BALANCE)
 	{
 		append_balance_functions(sql, def);
-		append_balances_view(sql, def);
-		append_balances_at_functions(sql, def);
+		append_balances_view(sql, def, false);
+		append_balances_at_functions(sql, def, false);
 	}
 }
 
@@ -733,6 +734,18 @@ accum_ddl_replace_functions(StringInfo sql, const AccumRegisterDef *def)
 	append_movements_function(sql, def, true);
 }
 
+/* Append what makes the table of deltas, and has the readers that are SQL read it. */
+void
+accum_ddl_add_deltas(StringInfo sql, const AccumRegisterDef *def)
+{
+	append_deltas(sql, def);
+	if (def->kind == ACCUM_KIND_BALANCE)
+	{
+		append_balances_view(sql, def, true);
+		append_balances_at_functions(sql, def, true);
+	}
+}
+
 /*
  * Append what makes the functions and views that have a column for each
  * dimension and resource (accum_ddl_typed_reader).
@@ -743,8 +756,8 @@ accum_ddl_typed_readers(StringInfo sql, const AccumRegisterDef *def)
 	append_statement_functions(sql, def);
 	if (def->kind == ACCUM_KIND_BALANCE)
 	{
-		append_balances_view(sql, def);
-		append_balances_at_functions(sql, def);
+		append_balances_view(sql, def, false);
+		append_balances_at_functions(sql, def, false);
 	}
 }
 

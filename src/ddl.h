@@ -13,6 +13,7 @@
 extern bool accum_ddl_has_relation(const AccumRegisterDef *def, AccumRole role);
 extern void accum_ddl_register(StringInfo sql, const AccumRegisterDef *def);
 extern void accum_ddl_replace_functions(StringInfo sql, const AccumRegisterDef *def);
+extern void accum_ddl_add_deltas(StringInfo sql, const AccumRegisterDef *def);
 extern void accum_ddl_typed_readers(StringInfo sql, const AccumRegisterDef *def);
 extern char *accum_ddl_typed_reader(const char *reg, AccumKind kind, int n, bool *is_view);
 extern void accum_ddl_drop_functions(StringInfo sql, const char *reg, AccumKind kind);

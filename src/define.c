@@ -23,15 +23,14 @@
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
-#include "utils/timestamp.h"
 
 #include "compat.h"
 #include "ddl.h"
-#include "define.h"
 #include "definition.h"
 #include "partition.h"
 #include "query.h"
 #include "registry.h"
+#include "stats.h"
 
 PG_FUNCTION_INFO_V1(accum_register_create);
 PG_FUNCTION_INFO_V1(accum_register_create_sql);
@@ -41,9 +40,6 @@ PG_FUNCTION_INFO_V1(accum_guard_drop);
 
 /* register_drop is at work: its relations may go. */
 static bool dropping = false;
-
-/* Setting pg_accumulator.partitions_ahead. */
-int			accum_partitions_ahead = 3;
 
 static char *
 text_argument(FunctionCallInfo fcinfo, int n)
@@ -128,38 +124,31 @@ registry_store_seed(const char *name)
 					lengthof(types), types, values);
 }
 
+/* Enter a relation in the registry, inside an accum_query_begin() as its owner. */
+void
+accum_registry_add_relation(const char *reg, AccumRole role)
+{
+	Oid			types[] = {REGCLASSOID, TEXTOID, TEXTOID};
+	Datum		values[] = {
+		ObjectIdGetDatum(get_relname_relid(accum_relation_name(reg, role), accum_schema_oid())),
+		CStringGetTextDatum(reg),
+		CStringGetTextDatum(accum_role_name(role)),
+	};
+
+	registry_insert("INSERT INTO " ACCUM_SCHEMA "._register_relations (relation, register, role) "
+					"VALUES ($1, $2, $3)", lengthof(types), types, values);
+	if (role == ACCUM_DELTA)
+		registry_insert("INSERT INTO " ACCUM_SCHEMA "._delta_merges (register) VALUES ($1)",
+						1, &types[1], &values[1]);
+}
+
 static void
 registry_store_relations(const AccumRegisterDef *def)
 {
-	Oid			types[] = {REGCLASSOID, TEXTOID, TEXTOID};
-
 	for (AccumRole role = 0; role < ACCUM_ROLES; role++)
 	{
-		Datum		values[3];
-
-		if (!accum_ddl_has_relation(def, role))
-			continue;
-		values[0] = ObjectIdGetDatum(get_relname_relid(accum_relation_name(def->name, role),
-													   accum_schema_oid()));
-		values[1] = CStringGetTextDatum(def->name);
-		values[2] = CStringGetTextDatum(accum_role_name(role));
-		registry_insert("INSERT INTO " ACCUM_SCHEMA "._register_relations (relation, register, role) "
-						"VALUES ($1, $2, $3)", lengthof(types), types, values);
-	}
-}
-
-/* The current partition and the next ones. */
-static void
-create_first_partitions(const char *name)
-{
-	AccumRegister *reg = accum_register_open(name, AccessExclusiveLock, NULL);
-	AccumDay	unit = accum_unit_start(accum_zone_day(&reg->zone, GetCurrentTimestamp()),
-										reg->partition_by, 1);
-
-	for (int i = 0; i <= accum_partitions_ahead; i++)
-	{
-		accum_partition_create(reg, unit);
-		unit = accum_unit_next(unit, reg->partition_by);
+		if (accum_ddl_has_relation(def, role))
+			accum_registry_add_relation(def->name, role);
 	}
 }
 
@@ -229,7 +218,7 @@ accum_register_create(PG_FUNCTION_ARGS)
 	CommandCounterIncrement();
 
 	accum_query_begin(&state, GetUserId());
-	create_first_partitions(def->name);
+	accum_partitions_create_ahead(accum_register_open(def->name, AccessExclusiveLock, NULL));
 	accum_query_end(&state);
 	PG_RETURN_VOID();
 }
@@ -327,6 +316,7 @@ accum_register_drop(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("register name must not be null")));
+	PreventCommandIfReadOnly("register_drop()");
 	reg = accum_register_open(name, AccessExclusiveLock, &access);
 	if (!force && accum_register_has_movements(reg))
 		ereport(ERROR,
@@ -349,6 +339,7 @@ accum_register_drop(PG_FUNCTION_ARGS)
 	accum_query_begin(&state, accum_registry_owner());
 	registry_remove(name);
 	accum_query_end(&state);
+	accum_stats_forget(reg->movements);
 	PG_RETURN_VOID();
 }
 

@@ -7,8 +7,7 @@
 
 #include "registry.h"
 
-extern int	accum_partitions_ahead;
-
+extern void accum_registry_add_relation(const char *reg, AccumRole role);
 extern bool accum_register_has_movements(AccumRegister *reg);
 
 #endif							/* ACCUM_DEFINE_H */

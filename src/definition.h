@@ -47,6 +47,7 @@ typedef struct AccumRegisterDef
 	AccumUnit	totals_period;	/* day, month or year */
 	AccumUnit	partition_by;	/* day, month, quarter or year */
 	bool		high_write;
+	bool		has_deltas;		/* has or had high_write */
 	char	   *recorder_type;
 	char	   *recorder_cast_type; /* without modifier, as for columns */
 	char	   *time_zone;

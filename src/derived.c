@@ -13,10 +13,14 @@
  *
  * A register with high_write has the set's entries appended to its deltas instead,
  * which nobody waits for, and folded later (fold.c).  What must not wait until then
- * is that a cell's hash is its own: the first post to a cell enters it in its home,
- * the cache (or, in a register without, the totals of the year), with nothing in
- * it, and every post compares with the row it finds there.  Only that row is ever
- * waited for, by posts that are the first to a cell at the same time.
+ * is that a cell's hash is its own: the first post to a cell enters it in its home
+ * with nothing in it, and every post compares with the row it finds there.  Only
+ * that row is ever waited for, by posts that are the first to a cell at the same
+ * time.
+ *
+ * The home is the cache.  A register without one has it in the totals of years, in
+ * a row of the first year there can be, in whichever mode: otherwise two cells with
+ * one hash would never meet if their movements are of different years.
  */
 #include "postgres.h"
 
@@ -35,7 +39,6 @@
 #include "guarded.h"
 #include "query.h"
 
-#define PLAN_NEW_CELLS 13
 #define ROWS_NAME "accum_cells"
 
 static void
@@ -45,23 +48,7 @@ add(AccumRegister *reg, AccumRole role, AccumDeltaSet *set)
 		accum_derived_sql_add(reg, role, set);
 }
 
-/*
- * Apply a delta set to all derived tables of a register.
- *
- * Runs as the owner of the movements table.  Errors: unique_violation when two
- * cells share a hash, numeric_value_out_of_range when a sum does not fit.
- */
-void
-accum_derived_apply(AccumRegister *reg, AccumDeltaSet *set)
-{
-	for (AccumRole role = ACCUM_BALANCE_CACHE; role < ACCUM_ROLES; role++)
-	{
-		if (accum_register_has(reg, role))
-			add(reg, role, set);
-	}
-}
-
-/* The table whose rows say what cells there are. */
+/* The table whose rows tell what cells there are. */
 static AccumRole
 cell_home(const AccumRegister *reg)
 {
@@ -88,7 +75,7 @@ find_new_cells(AccumRegister *reg, AccumRole home, AccumDeltaSet *set, Tuplestor
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("relation %s has lost its primary key", reg->relation_names[home])));
-	accum_delta_set_rewind(set, home);
+	accum_delta_set_rewind(set, ACCUM_BALANCE_CACHE);
 	while ((entry = accum_delta_set_next(set)) != NULL)
 	{
 		accum_cell_scan_find(&scan, entry->dim_hash, NULL);
@@ -120,7 +107,7 @@ find_new_cells(AccumRegister *reg, AccumRole home, AccumDeltaSet *set, Tuplestor
 static uint64
 insert_new_cells(AccumRegister *reg, AccumRole home, Tuplestorestate *rows)
 {
-	AccumPlanKey key = {.purpose = PLAN_NEW_CELLS};
+	AccumPlanKey key = {.purpose = ACCUM_PLAN_NEW_CELLS};
 	SPIPlanPtr *plan = accum_register_plan(reg, &key);
 	uint64		n;
 
@@ -156,6 +143,32 @@ enter_cells(AccumRegister *reg, AccumDeltaSet *set)
 	return alone;
 }
 
+static void
+enter_all_cells(AccumRegister *reg, AccumDeltaSet *set)
+{
+	/* A row that somebody else has entered is there now, but of which cell? */
+	if (!enter_cells(reg, set) && !enter_cells(reg, set))
+		elog(ERROR, "cells of register \"%s\" have no row after they were entered", reg->name);
+}
+
+/*
+ * Apply a delta set to all derived tables of a register.
+ *
+ * Runs as the owner of the movements table.  Errors: unique_violation when two
+ * cells share a hash, numeric_value_out_of_range when a sum does not fit.
+ */
+void
+accum_derived_apply(AccumRegister *reg, AccumDeltaSet *set)
+{
+	if (cell_home(reg) != ACCUM_BALANCE_CACHE)
+		enter_all_cells(reg, set);
+	for (AccumRole role = ACCUM_BALANCE_CACHE; role < ACCUM_ROLES; role++)
+	{
+		if (accum_register_has(reg, role))
+			add(reg, role, set);
+	}
+}
+
 /*
  * Append a delta set to the deltas of a register with high_write.
  *
@@ -165,8 +178,6 @@ enter_cells(AccumRegister *reg, AccumDeltaSet *set)
 void
 accum_derived_append(AccumRegister *reg, AccumDeltaSet *set)
 {
-	/* A row that somebody else has entered is there now, but of which cell? */
-	if (!enter_cells(reg, set) && !enter_cells(reg, set))
-		elog(ERROR, "cells of register \"%s\" have no row after they were entered", reg->name);
+	enter_all_cells(reg, set);
 	add(reg, ACCUM_DELTA, set);
 }

@@ -47,6 +47,7 @@
 #include "derived_direct.h"
 #include "derived_row.h"
 #include "movement_id.h"
+#include "stats.h"
 
 /* Developer setting pg_accumulator.debug_sql_writes. */
 bool		accum_debug_sql_writes = false;
@@ -61,6 +62,7 @@ typedef struct Writer
 	Snapshot	snapshot;
 	AccumCellScan scan;			/* not for deltas, which are only appended */
 	TupleTableSlot *new_row;
+	int64		nrows;			/* written */
 	MemoryContext context;		/* of all but */
 	MemoryContext row_context;	/* one row */
 	EState	   *estate;			/* NULL until indexes have to be written */
@@ -141,6 +143,7 @@ writer_close(Writer *writer)
 	MemoryContextDelete(writer->row_context);
 	UnregisterSnapshot(writer->snapshot);
 	table_close(writer->rel, NoLock);
+	accum_stats_add(writer->reg, ACCUM_STAT_DERIVED_ROWS, writer->nrows);
 	CommandCounterIncrement();
 }
 
@@ -368,6 +371,7 @@ write_row(Writer *writer, const TupleTableSlot *row)
 		append_row(writer, row);
 	else
 		upsert_row(writer, row);
+	writer->nrows++;
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(writer->row_context);
 	if (writer->estate != NULL)

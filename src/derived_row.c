@@ -196,6 +196,16 @@ part_of_sum(AccumRegister *reg, AccumRole role, AccumRowKind kind, const AccumDe
 	return value;
 }
 
+/* The first whole year that movements can have: cells without a cache are entered there. */
+static AccumDay
+first_year(const AccumRegister *reg)
+{
+	AccumDay	day = accum_day_from_civil(1, 1, 1);
+	AccumDay	start = accum_unit_start(day, ACCUM_UNIT_YEAR, reg->zone.year_start);
+
+	return start == day ? day : accum_unit_next(start, ACCUM_UNIT_YEAR);
+}
+
 /*
  * Fill a virtual slot of the shape's row type.  Returns whether a second row has
  * to follow.  Values by reference are palloc'd, or the entry's.
@@ -213,7 +223,7 @@ accum_row_fill(AccumRegister *reg, AccumRole role, AccumRowKind kind,
 	memset(slot->tts_isnull, false, sizeof(bool) * shape->desc->natts);
 	values[0] = Int64GetDatum(entry->dim_hash);
 	if (accum_row_by_unit(role))
-		values[1] = DateADTGetDatum(entry->unit_start);
+		values[1] = DateADTGetDatum(kind == ACCUM_ROW_CELL ? first_year(reg) : entry->unit_start);
 	for (int i = 0; i < reg->ndims; i++)
 	{
 		slot->tts_isnull[shape->first_dim + i] = entry->nulls[i];

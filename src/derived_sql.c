@@ -23,8 +23,8 @@
 #include "derived_sql.h"
 #include "guarded.h"
 #include "query.h"
+#include "stats.h"
 
-#define PLAN_ADD 1
 #define ROWS_NAME "accum_delta"
 
 /* The cell that a statement has come to. */
@@ -134,7 +134,7 @@ blame_collision(AccumRegister *reg, AccumRole role)
 static void
 add_rows(AccumRegister *reg, AccumRole role, Tuplestorestate *rows, TupleDesc desc)
 {
-	AccumPlanKey key = {.purpose = PLAN_ADD,.variant = role};
+	AccumPlanKey key = {.purpose = ACCUM_PLAN_ADD,.variant = role};
 	SPIPlanPtr *plan = accum_register_plan(reg, &key);
 	MemoryContext context = CurrentMemoryContext;
 	uint64		processed = 0;
@@ -158,6 +158,7 @@ add_rows(AccumRegister *reg, AccumRole role, Tuplestorestate *rows, TupleDesc de
 	PG_END_TRY();
 	if (processed != (uint64) tuplestore_tuple_count(rows))
 		blame_collision(reg, role);
+	accum_stats_add(reg, ACCUM_STAT_DERIVED_ROWS, (int64) processed);
 	accum_query_forget_rows(ROWS_NAME);
 }
 

@@ -34,6 +34,7 @@
 #include "query.h"
 #include "recorders.h"
 #include "resource.h"
+#include "stats.h"
 
 struct AccumChange
 {
@@ -234,6 +235,8 @@ accum_engine_apply(AccumRegister *reg, TupleDesc desc, Tuplestorestate *rows, in
 {
 	AccumChange *change = change_of_statement(reg);
 
+	accum_stats_add(reg, sign > 0 ? ACCUM_STAT_MOVEMENTS_IN : ACCUM_STAT_MOVEMENTS_OUT,
+					tuplestore_tuple_count(rows));
 	if (change != NULL)
 		change_add_rows(change, desc, rows, sign);
 	else

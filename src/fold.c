@@ -39,10 +39,7 @@
 #include "guarded.h"
 #include "query.h"
 #include "resource.h"
-
-#define PLAN_TAKE 14
-#define PLAN_PENDING 15
-#define PLAN_LEFT 16
+#include "stats.h"
 
 /* So many deltas are held in memory as rows at a time. */
 #define TAKE_AT_ONCE 10000
@@ -128,7 +125,7 @@ add_delta(AccumRegister *reg, AccumDeltaSet *set, HeapTuple row, AccumDeltaEntry
 static int64
 take_some(AccumRegister *reg, AccumDeltaSet *set, Datum *values)
 {
-	AccumPlanKey key = {.purpose = PLAN_TAKE};
+	AccumPlanKey key = {.purpose = ACCUM_PLAN_TAKE};
 	Oid			types[] = {TIMESTAMPTZOID, INT8OID, INT8ARRAYOID};
 	SPIPlanPtr *plan = accum_register_plan(reg, &key);
 	AccumDeltaEntry *entry = accum_delta_entry_create(reg);
@@ -164,22 +161,26 @@ count_cells(AccumRegister *reg, AccumDeltaSet *set)
 	return n;
 }
 
-/* Remember when a register was folded last. */
+/*
+ * Remember when a register was folded last, unless another fold is doing so: they
+ * are not to wait for each other.
+ */
 static void
 note_fold(AccumRegister *reg)
 {
-	static SPIPlanPtr plan = NULL;
+	AccumPlanKey key = {.purpose = ACCUM_PLAN_NOTE};
+	SPIPlanPtr *plan = accum_register_plan(reg, &key);
 	Datum		values[] = {CStringGetTextDatum(reg->name)};
 	Oid			types[] = {TEXTOID};
 	AccumQueryState state;
 
 	accum_query_begin(&state, accum_registry_owner());
-	if (plan == NULL)
-		plan = accum_query_prepare("INSERT INTO " ACCUM_SCHEMA "._delta_merges AS m (register, merged_at) "
-								   "VALUES ($1, pg_catalog.clock_timestamp()) "
-								   "ON CONFLICT (register) DO UPDATE SET merged_at = EXCLUDED.merged_at",
-								   lengthof(types), types, false);
-	(void) accum_query_run(plan, values, SPI_OK_INSERT);
+	if (*plan == NULL)
+		*plan = accum_query_prepare("UPDATE " ACCUM_SCHEMA "._delta_merges SET merged_at = pg_catalog.clock_timestamp() "
+									"WHERE ctid = ANY (ARRAY(SELECT ctid FROM " ACCUM_SCHEMA "._delta_merges "
+									"WHERE register = $1 FOR NO KEY UPDATE SKIP LOCKED))",
+									lengthof(types), types, false);
+	(void) accum_query_run(*plan, values, SPI_OK_UPDATE);
 	accum_query_end(&state);
 }
 
@@ -282,6 +283,7 @@ accum_fold(AccumRegister *reg, TimestampTz older_than, int64 limit)
 		;
 	if (folded.deltas > 0)
 		note_fold(reg);
+	accum_stats_add(reg, ACCUM_STAT_DELTAS_FOLDED, folded.deltas);
 	return folded;
 }
 
@@ -296,7 +298,7 @@ accum_fold_all(AccumRegister *reg)
 bool
 accum_fold_pending(AccumRegister *reg)
 {
-	AccumPlanKey key = {.purpose = PLAN_LEFT};
+	AccumPlanKey key = {.purpose = ACCUM_PLAN_LEFT};
 	AccumQueryState state;
 	SPIPlanPtr *plan;
 	bool		pending;
@@ -370,36 +372,32 @@ accum_delta_merge_register(PG_FUNCTION_ARGS)
 	PG_RETURN_INT32((int32) accum_fold(reg, older_than, limit).deltas);
 }
 
-/* Names of the registers with deltas that the caller may fold. */
+/* Movements tables of the registers with deltas that the caller may fold, by name. */
 static List *
 registers_to_fold(void)
 {
 	MemoryContext context = CurrentMemoryContext;
 	AccumQueryState state;
-	List	   *names = NIL;
+	List	   *registers = NIL;
 	uint64		n;
 
 	accum_query_begin(&state, accum_registry_owner());
-	n = accum_query_command("SELECT d.register, m.relation "
+	n = accum_query_command("SELECT m.relation "
 							"FROM " ACCUM_SCHEMA "._register_relations AS d "
 							"JOIN " ACCUM_SCHEMA "._register_relations AS m "
 							"ON m.register = d.register AND m.role = 'movements' "
-							"WHERE d.role = 'balance_cache_delta' ORDER BY 1", SPI_OK_SELECT);
+							"WHERE d.role = 'balance_cache_delta' ORDER BY d.register", SPI_OK_SELECT);
 	for (uint64 i = 0; i < n; i++)
 	{
-		HeapTuple	row = SPI_tuptable->vals[i];
 		bool		isnull;
-		Oid			movements = DatumGetObjectId(SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &isnull));
-		MemoryContext old;
+		Datum		movements = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull);
+		MemoryContext old = MemoryContextSwitchTo(context);
 
-		if (pg_class_aclcheck(movements, state.user, ACL_INSERT) != ACLCHECK_OK)
-			continue;
-		old = MemoryContextSwitchTo(context);
-		names = lappend(names, SPI_getvalue(row, SPI_tuptable->tupdesc, 1));
+		registers = lappend_oid(registers, DatumGetObjectId(movements));
 		MemoryContextSwitchTo(old);
 	}
 	accum_query_end(&state);
-	return names;
+	return registers;
 }
 
 /*
@@ -419,8 +417,14 @@ accum_delta_merge(PG_FUNCTION_ARGS)
 	batch_arguments(fcinfo, 0, &older_than, &limit);
 	foreach(lc, registers_to_fold())
 	{
-		AccumRegister *reg = accum_register_open(lfirst(lc), RowExclusiveLock, &fold_access);
+		AccumRegister *reg;
+		bool		gone = false;
 
+		/* One that has been dropped meanwhile has nothing to fold. */
+		if (pg_class_aclcheck_ext(lfirst_oid(lc), GetUserId(), ACL_INSERT, &gone) != ACLCHECK_OK ||
+			gone ||
+			(reg = accum_register_hold(lfirst_oid(lc), RowExclusiveLock)) == NULL)
+			continue;
 		n += accum_fold(reg, older_than, limit).deltas;
 	}
 	PG_RETURN_INT32((int32) Min(n, PG_INT32_MAX));
@@ -449,7 +453,7 @@ Datum
 accum_delta_count(PG_FUNCTION_ARGS)
 {
 	AccumRegister *reg = open_argument(fcinfo, AccessShareLock, NULL);
-	AccumPlanKey key = {.purpose = PLAN_PENDING};
+	AccumPlanKey key = {.purpose = ACCUM_PLAN_PENDING};
 	AccumQueryState state;
 	SPIPlanPtr *plan;
 	Datum		count;

@@ -11,18 +11,21 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/table.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "optimizer/plancat.h"
+#include "storage/lmgr.h"
 #include "storage/bufmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/rls.h"
+#include "utils/timestamp.h"
 
 #include "query.h"
 #include "registry.h"
@@ -30,11 +33,10 @@
 PG_FUNCTION_INFO_V1(accum_movements_count);
 PG_FUNCTION_INFO_V1(accum_register_movements);
 PG_FUNCTION_INFO_V1(accum_row_count);
+PG_FUNCTION_INFO_V1(accum_register_pending);
 
 /* A table of so many pages at most is counted. */
 #define MAX_COUNTED_PAGES 1000
-
-#define PLAN_COUNT 12
 
 /*
  * May the caller read the whole table?  Not where row security shows a part of
@@ -62,7 +64,7 @@ accum_movements_count(PG_FUNCTION_ARGS)
 	Oid			totals = reg->relations[ACCUM_TOTALS_YEAR];
 	bool		has_deltas = accum_register_has(reg, ACCUM_DELTA);
 	char	   *deltas = "";
-	AccumPlanKey key = {.purpose = PLAN_COUNT};
+	AccumPlanKey key = {.purpose = ACCUM_PLAN_COUNT};
 	AccumQueryState state;
 	SPIPlanPtr *plan;
 	Datum		count;
@@ -141,4 +143,54 @@ accum_row_count(PG_FUNCTION_ARGS)
 	}
 	table_close(rel, AccessShareLock);
 	PG_RETURN_INT64(count);
+}
+
+/* Count a register's deltas and find the age of the oldest, as the caller. */
+static void
+read_pending(AccumRegister *reg, Datum *values, bool *nulls)
+{
+	AccumPlanKey key = {.purpose = ACCUM_PLAN_OLDEST};
+	SPIPlanPtr *plan = accum_register_plan(reg, &key);
+	AccumQueryState state;
+	HeapTuple	row;
+
+	accum_query_begin(&state, InvalidOid);
+	if (*plan == NULL)
+		*plan = accum_query_prepare(psprintf("SELECT pg_catalog.count(*), pg_catalog.clock_timestamp() "
+											 "OPERATOR(pg_catalog.-) pg_catalog.min(created_at) FROM %s",
+											 reg->relation_names[ACCUM_DELTA]), 0, NULL, false);
+	if (accum_query_run(*plan, NULL, SPI_OK_SELECT) != 1)
+		elog(ERROR, "no count of deltas");
+	row = SPI_tuptable->vals[0];
+	values[0] = SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &nulls[0]);
+	values[1] = SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &nulls[1]);
+	if (!nulls[1])
+		values[1] = SPI_datumTransfer(values[1], false, sizeof(Interval));
+	accum_query_end(&state);
+}
+
+/*
+ * accum._register_pending(movements regclass) returns record
+ *
+ * How many deltas are pending and the age of the oldest; NULL when the caller
+ * may not read them.
+ */
+Datum
+accum_register_pending(PG_FUNCTION_ARGS)
+{
+	Oid			movements = PG_GETARG_OID(0);
+	TupleDesc	desc;
+	AccumRegister *reg;
+	Datum		values[2] = {0};
+	bool		nulls[2] = {true, true};
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	LockRelationOid(movements, AccessShareLock);
+	reg = accum_register_of_movements(movements);
+	if (reg != NULL && !accum_register_has(reg, ACCUM_DELTA))
+		nulls[0] = false;
+	else if (reg != NULL && may_count(reg->relations[ACCUM_DELTA]))
+		read_pending(reg, values, nulls);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }

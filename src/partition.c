@@ -1,12 +1,13 @@
 /*
  * partition.c
- *		Partitions of movements, made when a post needs them.
+ *		Partitions of movements, made ahead or when a post needs them.
  *
  * A missing partition is a matter of speed, not of truth: rows without one go
  * to the default partition and count in full.  Making one beside a default
  * partition takes ACCESS EXCLUSIVE on the default partition until the
  * transaction ends, so a post makes them only when that lock, and SHARE UPDATE
- * EXCLUSIVE on movements, can be had at once.
+ * EXCLUSIVE on movements, can be had at once.  What is made ahead, by
+ * register_create and by workers, waits for them.
  *
  * Whoever needs a partition waits first for sessions that are making some:
  * PostgreSQL would otherwise route rows by what it knew before, into a default
@@ -45,10 +46,13 @@
 #define MAX_CREATED_AT_ONCE 36
 
 /*
- * Attaching a partition scans the default one under an exclusive lock; a post
- * does that to a small one only.
+ * Attaching a partition scans the default one under an exclusive lock; that is
+ * done to a small one only.
  */
 #define MAX_DEFAULT_PAGES 1000
+
+/* Setting pg_accumulator.partitions_ahead. */
+int			accum_partitions_ahead = 3;
 
 /* Has movements a partition of its own for a period? */
 bool
@@ -259,4 +263,59 @@ accum_partitions_create_missing(AccumRegister *reg, const AccumDay *units, int n
 	nunits = keep_missing(reg, missing, nunits);
 	if (nunits > 0)
 		create_missing(reg, owner, default_partition, missing, nunits);
+}
+
+/* The current unit and the next ones, partitions_ahead of them. */
+static AccumDay *
+units_ahead(AccumRegister *reg, int *nunits)
+{
+	AccumDay   *units;
+
+	*nunits = accum_partitions_ahead + 1;
+	units = palloc(sizeof(AccumDay) * *nunits);
+	units[0] = accum_unit_start(accum_zone_day(&reg->zone, GetCurrentTimestamp()),
+								reg->partition_by, 1);
+	for (int i = 1; i < *nunits; i++)
+		units[i] = accum_unit_next(units[i - 1], reg->partition_by);
+	return units;
+}
+
+/*
+ * Make the current partition and the next ones, as far as they are missing.
+ *
+ * Runs inside an accum_query_begin() as the register's owner, with some lock on
+ * movements; waits for the locks that it needs beyond that.  Units that already
+ * have rows in the default partition are left out.
+ */
+void
+accum_partitions_create_ahead(AccumRegister *reg)
+{
+	int			nunits;
+	AccumDay   *units = units_ahead(reg, &nunits);
+	bool	   *in_default = palloc0(sizeof(bool) * nunits);
+	Oid			default_partition;
+
+	nunits = keep_missing(reg, units, nunits);
+	if (nunits == 0)
+		return;
+
+	LockRelationOid(reg->movements, ShareUpdateExclusiveLock);
+	default_partition = default_partition_of(reg);
+	if (OidIsValid(default_partition))
+	{
+		LockRelationOid(default_partition, AccessShareLock);
+		if (relation_pages(default_partition) > MAX_DEFAULT_PAGES)
+			return;
+		LockRelationOid(default_partition, AccessExclusiveLock);
+	}
+
+	/* Others may have made some before we had the locks. */
+	nunits = keep_missing(reg, units, nunits);
+	if (OidIsValid(default_partition))
+		find_units_in_default(reg, default_partition, units, nunits, in_default);
+	for (int i = 0; i < nunits; i++)
+	{
+		if (!in_default[i])
+			accum_partition_create(reg, units[i]);
+	}
 }

@@ -35,11 +35,8 @@
 #include "partition.h"
 #include "query.h"
 #include "recorders.h"
+#include "stats.h"
 
-#define PLAN_INSERT 6
-#define PLAN_DELETE 7
-#define PLAN_SELECT 8
-#define PLAN_DELETE_OTHERS 9
 #define ROWS_NAME "accum_batch"
 
 PG_FUNCTION_INFO_V1(accum_register_post);
@@ -63,7 +60,7 @@ open_argument(FunctionCallInfo fcinfo, AclMode privileges)
 static int
 insert_rows(AccumRegister *reg, TupleDesc desc, Tuplestorestate *rows)
 {
-	AccumPlanKey key = {.purpose = PLAN_INSERT};
+	AccumPlanKey key = {.purpose = ACCUM_PLAN_INSERT};
 	AccumQueryState state;
 	SPIPlanPtr *plan = accum_register_plan(reg, &key);
 	uint64		n;
@@ -140,6 +137,7 @@ accum_register_post(PG_FUNCTION_ARGS)
 		n = insert_rows(reg, batch->desc, batch->rows);
 	}
 	tuplestore_end(batch->rows);
+	accum_stats_add(reg, ACCUM_STAT_POSTS, 1);
 	PG_RETURN_INT32(n);
 }
 
@@ -183,13 +181,14 @@ bump_documents(AccumRegister *reg, AccumDocumentLock *lock)
 static int
 unpost_documents(AccumRegister *reg, ArrayType *recorders)
 {
-	AccumPlanKey key = {.purpose = PLAN_DELETE};
+	AccumPlanKey key = {.purpose = ACCUM_PLAN_DELETE};
 	Oid			types[] = {get_array_type(reg->recorder.type), TIMESTAMPTZOID, TIMESTAMPTZOID};
 	AccumDocumentLock lock;
 	AccumChange *change;
 	ListCell   *lc;
 	int			n = 0;
 
+	accum_stats_add(reg, ACCUM_STAT_UNPOSTS, 1);
 	if (!lock_documents(reg, recorders, NULL, &lock))
 		return 0;
 	change = accum_change_begin(reg);
@@ -314,7 +313,7 @@ static bool
 compare_unit(AccumRegister *reg, AccumDifference *difference, Datum recorder,
 			 AccumDay unit, Snapshot snapshot, Datum *kept, int *nkept)
 {
-	AccumPlanKey key = {.purpose = PLAN_SELECT};
+	AccumPlanKey key = {.purpose = ACCUM_PLAN_SELECT};
 	SPIPlanPtr *plan = accum_register_plan(reg, &key);
 	Oid			types[] = {reg->recorder.type, TIMESTAMPTZOID, TIMESTAMPTZOID};
 	Datum		values[3];
@@ -355,7 +354,7 @@ static void
 delete_others(AccumRegister *reg, Datum recorder, AccumDay unit, Snapshot snapshot,
 			  Datum *kept, int nkept)
 {
-	AccumPlanKey key = {.purpose = PLAN_DELETE_OTHERS};
+	AccumPlanKey key = {.purpose = ACCUM_PLAN_DELETE_OTHERS};
 	SPIPlanPtr *plan = accum_register_plan(reg, &key);
 	Oid			types[] = {reg->recorder.type, TIMESTAMPTZOID, TIMESTAMPTZOID, UUIDARRAYOID};
 	Datum		values[4];
@@ -443,5 +442,6 @@ accum_register_repost(PG_FUNCTION_ARGS)
 	accum_change_end(change);
 	bump_documents(reg, &lock);
 	tuplestore_end(batch->rows);
+	accum_stats_add(reg, ACCUM_STAT_REPOSTS, 1);
 	PG_RETURN_INT32(batch->nrows);
 }

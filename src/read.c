@@ -140,7 +140,7 @@ current_balance_query(AccumQuery *query, AccumRegister *reg, const AccumFilter *
 	{
 		appendStringInfoString(&query->sql, " UNION ALL ");
 		append_resources(query, reg, filter, ACCUM_DELTA);
-		accum_sources_append_cells(query, reg, filter);
+		accum_sources_append_cells(query, reg, filter, ACCUM_DELTA);
 	}
 	appendStringInfoString(&query->sql, ") t");
 }

@@ -33,11 +33,6 @@
 #include "query.h"
 #include "recorders.h"
 
-#define PLAN_STORE 2
-#define PLAN_CLAIM 3
-#define PLAN_LOCK 4
-#define PLAN_UNITS 5
-#define PLAN_BUMP 11
 #define ROWS_NAME "accum_documents"
 
 /* The documents that a statement wrote movements of. */
@@ -127,7 +122,7 @@ void
 accum_documents_store(AccumDocuments *documents)
 {
 	AccumRegister *reg = documents->reg;
-	AccumPlanKey key = {.purpose = PLAN_STORE};
+	AccumPlanKey key = {.purpose = ACCUM_PLAN_STORE};
 	SPIPlanPtr *plan;
 
 	if (documents->rows == NULL)
@@ -167,7 +162,7 @@ accum_documents_free(AccumDocuments *documents)
 void
 accum_recorder_claim(AccumRegister *reg, Datum recorder)
 {
-	AccumPlanKey key = {.purpose = PLAN_CLAIM};
+	AccumPlanKey key = {.purpose = ACCUM_PLAN_CLAIM};
 	SPIPlanPtr *plan = accum_register_plan(reg, &key);
 
 	if (*plan == NULL)
@@ -204,8 +199,8 @@ bool
 accum_recorders_lock(AccumRegister *reg, ArrayType *recorders,
 					 MemoryContext result_context, AccumDocumentLock *lock)
 {
-	AccumPlanKey lock_key = {.purpose = PLAN_LOCK};
-	AccumPlanKey units_key = {.purpose = PLAN_UNITS};
+	AccumPlanKey lock_key = {.purpose = ACCUM_PLAN_LOCK};
+	AccumPlanKey units_key = {.purpose = ACCUM_PLAN_UNITS};
 	SPIPlanPtr *plan;
 	Oid			array_type = get_array_type(reg->recorder.type);
 	Datum		value = PointerGetDatum(recorders);
@@ -265,7 +260,7 @@ accum_recorders_lock(AccumRegister *reg, ArrayType *recorders,
 void
 accum_recorders_bump(AccumRegister *reg, AccumDocumentLock *lock)
 {
-	AccumPlanKey key = {.purpose = PLAN_BUMP};
+	AccumPlanKey key = {.purpose = ACCUM_PLAN_BUMP};
 	SPIPlanPtr *plan = accum_register_plan(reg, &key);
 	Oid			array_type = get_array_type(reg->recorder.type);
 	Datum		value = PointerGetDatum(lock->recorders);

@@ -34,6 +34,7 @@
 
 #include "compat.h"
 #include "registry.h"
+#include "shared.h"
 
 /* More cached plans than this in one entry make us drop the entry. */
 #define MAX_PLANS 256
@@ -585,8 +586,10 @@ register_get(const char *name, Oid movements)
 	/* Rows read before this may tell a definition that whoever held it changed. */
 	LockRelationOid(movements, AccessShareLock);
 	reg = register_load(name, movements);
-	if (reg != NULL)
-		register_enter(reg);
+	if (reg == NULL)
+		return NULL;
+	register_enter(reg);
+	accum_shared_note_database(reg->high_write);
 	return reg;
 }
 
@@ -664,6 +667,21 @@ accum_register_open(const char *name, LOCKMODE lockmode, const AccumAccess *acce
 		UnlockRelationOid(relations[ACCUM_MOVEMENTS], lockmode);
 		cached = NULL;
 	}
+}
+
+/*
+ * The register whose movements table this is, locked until the transaction ends;
+ * NULL when it has gone.
+ */
+AccumRegister *
+accum_register_hold(Oid movements, LOCKMODE lockmode)
+{
+	Relation	rel = try_table_open(movements, lockmode);
+
+	if (rel == NULL)
+		return NULL;
+	table_close(rel, NoLock);
+	return accum_register_of_movements(movements);
 }
 
 /*

@@ -51,6 +51,29 @@ typedef struct AccumDeltaColumns
 	AttrNumber	created_at;
 } AccumDeltaColumns;
 
+/* What cached SPI plans are for; one that is kept by its text has no other purpose. */
+typedef enum AccumPlanPurpose
+{
+	ACCUM_PLAN_TEXT,
+	ACCUM_PLAN_NEW_CELLS,	/* derived.c */
+	ACCUM_PLAN_ADD,	/* derived_sql.c */
+	ACCUM_PLAN_TAKE,	/* fold.c */
+	ACCUM_PLAN_PENDING,
+	ACCUM_PLAN_LEFT,
+	ACCUM_PLAN_NOTE,
+	ACCUM_PLAN_COUNT,	/* inspect.c */
+	ACCUM_PLAN_OLDEST,
+	ACCUM_PLAN_INSERT,	/* post.c */
+	ACCUM_PLAN_DELETE,
+	ACCUM_PLAN_SELECT,
+	ACCUM_PLAN_DELETE_OTHERS,
+	ACCUM_PLAN_STORE,	/* recorders.c */
+	ACCUM_PLAN_CLAIM,
+	ACCUM_PLAN_LOCK,
+	ACCUM_PLAN_UNITS,
+	ACCUM_PLAN_BUMP
+} AccumPlanPurpose;
+
 /*
  * What a cached SPI plan is for: a purpose with a variant of it, or, for queries
  * put together from what is asked, the hash of their text.
@@ -123,6 +146,7 @@ extern bool accum_register_exists(const char *name);
 extern Oid	accum_register_owner(AccumRegister *reg);
 extern AccumRegister *accum_register_open(const char *name, LOCKMODE lockmode,
 										  const AccumAccess *access);
+extern AccumRegister *accum_register_hold(Oid movements, LOCKMODE lockmode);
 extern AccumRegister *accum_register_of_movements(Oid relation);
 extern SPIPlanPtr *accum_register_plan(AccumRegister *reg, const AccumPlanKey *key);
 extern SPIPlanPtr *accum_register_text_plan(AccumRegister *reg, const char *sql);

@@ -1,6 +1,6 @@
 /*
  * rights.c
- *		Owner and privileges of a function or view that is made anew.
+ *		Owner and privileges of a function or relation, for another one.
  *
  * PostgreSQL cannot change the row type of a function, nor the order of a view's
  * columns: the object must be dropped and made again, and would lose what was
@@ -141,7 +141,7 @@ accum_rights_restore(const AccumRights *rights, Oid object, const char *name)
 
 		initStringInfo(&sql);
 		appendStringInfo(&sql, "ALTER %s %s OWNER TO ",
-						 rights->catalog == RelationRelationId ? "VIEW" : "FUNCTION", name);
+						 rights->catalog == RelationRelationId ? "TABLE" : "FUNCTION", name);
 		accum_append_ident(&sql, GetUserNameFromId(rights->owner, false));
 		(void) accum_query_command(sql.data, SPI_OK_UTILITY);
 	}

@@ -1,6 +1,6 @@
 /*
  * rights.h
- *		Owner and privileges of a function or view that is made anew.
+ *		Owner and privileges of a function or relation, for another one.
  */
 #ifndef ACCUM_RIGHTS_H
 #define ACCUM_RIGHTS_H
@@ -13,7 +13,7 @@ typedef struct AccumRights
 	Oid			catalog;		/* pg_proc or pg_class */
 	Oid			owner;
 	Acl		   *acl;			/* NULL: the default privileges */
-	List	   *columns;		/* of a view, those that have privileges */
+	List	   *columns;		/* of a relation, those that have privileges */
 } AccumRights;
 
 extern AccumRights *accum_rights_of(Oid catalog, Oid object);

@@ -56,17 +56,21 @@ append_select(AccumQuery *query, AccumRegister *reg, const AccumGrouping *groupi
 /*
  * Let a filter on some of the dimensions go through the balance cache: append a
  * condition on the row called t.
+ *
+ * Deltas are looked up cell by cell, in an array of cells that the planner cannot
+ * turn into a join: however many deltas of other cells there are, they are not read.
  */
 void
-accum_sources_append_cells(AccumQuery *query, AccumRegister *reg, const AccumFilter *filter)
+accum_sources_append_cells(AccumQuery *query, AccumRegister *reg, const AccumFilter *filter,
+						   AccumRole role)
 {
 	if (filter->ngiven == 0 || accum_filter_is_cell(reg, filter) ||
 		!OidIsValid(reg->relations[ACCUM_BALANCE_CACHE]))
 		return;
-	appendStringInfo(&query->sql, " AND t.dim_hash OPERATOR(pg_catalog.=) ANY (SELECT t.dim_hash FROM %s t WHERE true",
-					 reg->relation_names[ACCUM_BALANCE_CACHE]);
+	appendStringInfo(&query->sql, " AND t.dim_hash OPERATOR(pg_catalog.=) ANY (%sSELECT t.dim_hash FROM %s t WHERE true",
+					 role == ACCUM_DELTA ? "ARRAY(" : "", reg->relation_names[ACCUM_BALANCE_CACHE]);
 	accum_filter_append(query, reg, filter);
-	appendStringInfoChar(&query->sql, ')');
+	appendStringInfoString(&query->sql, role == ACCUM_DELTA ? "))" : ")");
 }
 
 /* The rows of one table of totals, or of the deltas, for a range of whole units. */
@@ -84,7 +88,7 @@ append_units(AccumQuery *query, AccumRegister *reg, const AccumFilter *filter,
 		appendStringInfo(&query->sql, " AND t.period OPERATOR(pg_catalog.<) $%d",
 						 accum_query_param(query, DATEOID, DateADTGetDatum(to)));
 	accum_filter_append(query, reg, filter);
-	accum_sources_append_cells(query, reg, filter);
+	accum_sources_append_cells(query, reg, filter, role);
 }
 
 static void

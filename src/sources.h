@@ -8,7 +8,7 @@
 #include "filter.h"
 
 extern void accum_sources_append_cells(AccumQuery *query, AccumRegister *reg,
-									   const AccumFilter *filter);
+									   const AccumFilter *filter, AccumRole role);
 extern void accum_sources_append(AccumQuery *query, AccumRegister *reg,
 								 const AccumFilter *filter, const AccumGrouping *grouping,
 								 const AccumCut *cut, const char *unit);

@@ -273,11 +273,13 @@ accum_register_verify(PG_FUNCTION_ARGS)
  * are folded first, so that what is rebuilt is all there is.
  */
 static AccumRegister *
-open_to_rebuild(FunctionCallInfo fcinfo)
+open_to_rebuild(FunctionCallInfo fcinfo, const char *function)
 {
 	AccumAccess access = {.owner = true};
-	AccumRegister *reg = open_argument(fcinfo, ShareRowExclusiveLock, &access);
+	AccumRegister *reg;
 
+	PreventCommandIfReadOnly(function);
+	reg = open_argument(fcinfo, ShareRowExclusiveLock, &access);
 	(void) accum_fold_all(reg);
 	if (accum_fold_pending(reg))
 		ereport(ERROR,
@@ -326,7 +328,7 @@ rebuild_totals(AccumRegister *reg, AccumRole role)
 Datum
 accum_register_rebuild_totals(PG_FUNCTION_ARGS)
 {
-	AccumRegister *reg = open_to_rebuild(fcinfo);
+	AccumRegister *reg = open_to_rebuild(fcinfo, "register_rebuild_totals()");
 	AccumQueryState state;
 	uint64		n = 0;
 
@@ -390,7 +392,7 @@ rebuild_cache(AccumRegister *reg, const char *condition)
 Datum
 accum_register_rebuild_cache(PG_FUNCTION_ARGS)
 {
-	AccumRegister *reg = open_to_rebuild(fcinfo);
+	AccumRegister *reg = open_to_rebuild(fcinfo, "register_rebuild_cache()");
 	AccumQueryState state;
 	uint64		n;
 

@@ -67,7 +67,7 @@ high_write_sql(AccumKind kind, AccumUnit totals_period)
 	AccumRegisterDef def = definition(kind, totals_period);
 	StringInfoData sql;
 
-	def.high_write = true;
+	def.has_deltas = true;
 	initStringInfo(&sql);
 	accum_ddl_register(&sql, &def);
 	return sql.data;
