@@ -72,6 +72,11 @@ SELECT accum._delta_flush_register('hw');
 SELECT accum._delta_count('hw'), pg_temp.differences('hw'), accum.hw_balance(), accum._delta_flush_register('hw'), accum._delta_merge_register('hw', '0');
 SELECT w, p, q, n, movements_count, last_movement_id = (SELECT max(id::text)::uuid FROM accum.hw_movements m WHERE m.w IS NOT DISTINCT FROM c.w) AS last FROM accum.hw_balance_cache c ORDER BY w;
 SELECT (accum.register_stats('hw') ->> 'last_delta_merge')::timestamptz > now() - interval '1 minute', accum.register_stats('hw') -> 'delta_buffer_pending';
+-- A fold that fails leaves the session as it was.
+SET default_transaction_read_only = on;
+SELECT accum._delta_merge_register('hw', '0');
+SELECT accum._delta_count('hw');
+RESET default_transaction_read_only;
 -- A delta is as old as its transaction; the default is two seconds.
 SELECT accum.register_post('hw', '{"recorder": "c", "period": "2020-05-04", "w": 3, "p": "x", "q": 1}');
 SELECT accum._delta_merge_register('hw', '1 hour'), accum._delta_merge('1 hour'), accum._force_delta_merge('1 hour');
