@@ -20,13 +20,13 @@ use Test::More;
 use Time::HiRes qw(sleep time);
 
 our @EXPORT = qw(
-  load_settings load_prepare load_register
+  load_settings load_prepare load_register load_settled
   derived_is_right documents_are_right
   clients_start clients_wait clients_kill_server clients_end clients_finish
 );
 
-# Settings of every server under load.  What folds in the background, and how
-# often, is to be said here and nowhere else.
+# Settings of every server under load.  With ACCUM_WORKER=1 deltas are folded in the
+# background, too; this and load_settled are all that knows of it.
 sub load_settings
 {
 	my ($more) = @_;
@@ -37,6 +37,18 @@ sub load_settings
 	  . "pg_accumulator.delta_merge_interval = 100\npg_accumulator.delta_merge_delay = 0\n"
 	  if $ENV{ACCUM_WORKER};
 	return $settings . ($more // '');
+}
+
+# Wait until what folds in the background has come to rest; returns whether deltas of
+# a register stay pending until somebody folds them.
+sub load_settled
+{
+	my ($node, $register) = @_;
+
+	return 1 unless $ENV{ACCUM_WORKER};
+	$node->poll_query_until('postgres', "SELECT accum._delta_count('$register') = 0")
+	  or die 'deltas are not folded';
+	return 0;
 }
 
 # Functions that the tests need.
