@@ -26,6 +26,7 @@
 
 #include "compat.h"
 #include "ddl.h"
+#include "define.h"
 #include "definition.h"
 #include "partition.h"
 #include "query.h"
