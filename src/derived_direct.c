@@ -15,24 +15,16 @@
  * At REPEATABLE READ and above a row changed by others since the transaction's
  * snapshot is an error, as for every UPDATE.
  *
- * No privileges are checked, no triggers fire, no defaults are filled in: it is
- * done only as the register's owner, and only to tables that are as the register
- * made them.
- *
- * Rows are taken in the table's one order, see derived.c.
+ * It is done as the register's owner.  Rows are taken in the table's one order,
+ * see derived.c.
  */
 #include "postgres.h"
 
 #include "access/table.h"
-#include "access/tableam.h"
 #include "access/xact.h"
-#include "catalog/pg_am.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
-#include "commands/trigger.h"
-#include "executor/executor.h"
 #include "miscadmin.h"
-#include "storage/lmgr.h"
 #include "utils/date.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -43,14 +35,11 @@
 
 #include "cell.h"
 #include "cell_scan.h"
-#include "compat.h"
 #include "derived_direct.h"
 #include "derived_row.h"
+#include "direct.h"
 #include "movement_id.h"
 #include "stats.h"
-
-/* Developer setting pg_accumulator.debug_sql_writes. */
-bool		accum_debug_sql_writes = false;
 
 /* One table being written. */
 typedef struct Writer
@@ -58,70 +47,44 @@ typedef struct Writer
 	AccumRegister *reg;
 	AccumRole	role;
 	const AccumRowShape *shape;
-	Relation	rel;
+	AccumDirect direct;
 	Snapshot	snapshot;
 	AccumCellScan scan;			/* not for deltas, which are only appended */
 	TupleTableSlot *new_row;
 	int64		nrows;			/* written */
 	MemoryContext context;		/* of all but */
 	MemoryContext row_context;	/* one row */
-	EState	   *estate;			/* NULL until indexes have to be written */
-	ResultRelInfo *result;
 } Writer;
-
-/*
- * Is the table as the register made it?  Its statement trigger guards it against
- * others and has nothing to say to us.
- */
-static bool
-table_is_ordinary(Relation rel, const AccumRowShape *shape, int own_columns)
-{
-	TriggerDesc *triggers = rel->trigdesc;
-	TupleConstr *constraints = RelationGetDescr(rel)->constr;
-
-	return rel->rd_rel->relkind == RELKIND_RELATION &&
-		rel->rd_rel->relam == HEAP_TABLE_AM_OID &&
-		!rel->rd_rel->relrowsecurity &&
-		RelationGetNumberOfAttributes(rel) == shape->desc->natts + own_columns &&
-		(triggers == NULL ||
-		 (triggers->numtriggers == 1 && strcmp(triggers->triggers[0].tgname, "accum_guard") == 0)) &&
-		(constraints == NULL ||
-		 (constraints->num_check == 0 && !constraints->has_generated_stored));
-}
-
-/* A snapshot that shows what is there now, or at the stricter levels ours. */
-static Snapshot
-writer_snapshot(void)
-{
-	return RegisterSnapshot(IsolationUsesXactSnapshot() ? GetTransactionSnapshot()
-							: GetLatestSnapshot());
-}
 
 /* Open a table to write it; false when that has to be done with SQL. */
 static bool
 writer_open(Writer *writer, AccumRegister *reg, AccumRole role)
 {
 	Oid			relation = reg->relations[role];
+	Relation	rel;
 
-	if (accum_debug_sql_writes)
-		return false;
 	memset(writer, 0, sizeof(*writer));
 	writer->reg = reg;
 	writer->role = role;
 	writer->shape = accum_row_shape(reg, role);
-	writer->rel = table_open(relation, RowExclusiveLock);
-	writer->snapshot = writer_snapshot();
+	rel = table_open(relation, RowExclusiveLock);
 
 	/* id and created_at are a delta's own. */
-	if (!table_is_ordinary(writer->rel, writer->shape, role == ACCUM_DELTA ? 2 : 0) ||
-		(role != ACCUM_DELTA &&
-		 !accum_cell_scan_open(&writer->scan, relation, &reg->columns[role], writer->snapshot)))
+	if (!accum_direct_possible(rel, writer->shape->desc->natts + (role == ACCUM_DELTA ? 2 : 0)))
 	{
-		UnregisterSnapshot(writer->snapshot);
-		table_close(writer->rel, NoLock);
+		table_close(rel, NoLock);
 		return false;
 	}
-	writer->new_row = MakeSingleTupleTableSlot(RelationGetDescr(writer->rel), &TTSOpsVirtual);
+	writer->snapshot = accum_direct_snapshot();
+	if (role != ACCUM_DELTA &&
+		!accum_cell_scan_open(&writer->scan, relation, &reg->columns[role], writer->snapshot))
+	{
+		UnregisterSnapshot(writer->snapshot);
+		table_close(rel, NoLock);
+		return false;
+	}
+	accum_direct_open(&writer->direct, rel);
+	writer->new_row = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsVirtual);
 	writer->context = CurrentMemoryContext;
 	writer->row_context = AllocSetContextCreate(CurrentMemoryContext, "accum derived row",
 												ALLOCSET_SMALL_SIZES);
@@ -134,17 +97,12 @@ writer_close(Writer *writer)
 {
 	if (writer->role != ACCUM_DELTA)
 		accum_cell_scan_close(&writer->scan);
-	if (writer->estate != NULL)
-	{
-		ExecCloseIndices(writer->result);
-		FreeExecutorState(writer->estate);
-	}
 	ExecDropSingleTupleTableSlot(writer->new_row);
 	MemoryContextDelete(writer->row_context);
 	UnregisterSnapshot(writer->snapshot);
-	table_close(writer->rel, NoLock);
 	accum_stats_add(writer->reg, ACCUM_STAT_DERIVED_ROWS, writer->nrows);
-	CommandCounterIncrement();
+	accum_direct_close(&writer->direct);
+	table_close(writer->direct.rel, NoLock);
 }
 
 /* Look again, at what others have committed meanwhile. */
@@ -155,36 +113,12 @@ writer_refresh(Writer *writer)
 
 	accum_cell_scan_close(&writer->scan);
 	UnregisterSnapshot(writer->snapshot);
-	writer->snapshot = writer_snapshot();
-	if (!accum_cell_scan_open(&writer->scan, RelationGetRelid(writer->rel),
+	writer->snapshot = accum_direct_snapshot();
+	if (!accum_cell_scan_open(&writer->scan, RelationGetRelid(writer->direct.rel),
 							  &writer->reg->columns[writer->role], writer->snapshot))
 		elog(ERROR, "relation \"%s\" has lost its primary key",
-			 RelationGetRelationName(writer->rel));
+			 RelationGetRelationName(writer->direct.rel));
 	MemoryContextSwitchTo(old);
-}
-
-static void
-writer_open_indices(Writer *writer)
-{
-	MemoryContext old;
-
-	if (writer->estate != NULL)
-		return;
-	old = MemoryContextSwitchTo(writer->context);
-	writer->estate = CreateExecutorState();
-	MemoryContextSwitchTo(writer->estate->es_query_cxt);
-	writer->result = makeNode(ResultRelInfo);
-	InitResultRelInfo(writer->result, writer->rel, 0, NULL, 0);
-	ExecOpenIndices(writer->result, true);
-	MemoryContextSwitchTo(old);
-}
-
-static void
-serialization_failure(void)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-			 errmsg("could not serialize access due to concurrent update")));
 }
 
 /* Add the row's sum at position i to the one in new_row. */
@@ -218,7 +152,7 @@ make_version(Writer *writer, TupleTableSlot *stored, const TupleTableSlot *row)
 {
 	const AccumRowShape *shape = writer->shape;
 	int			sums_each = accum_row_by_unit(writer->role) ? 2 : 1;
-	int			natts = RelationGetNumberOfAttributes(writer->rel);
+	int			natts = RelationGetNumberOfAttributes(writer->direct.rel);
 
 	slot_getallattrs(stored);
 	ExecClearTuple(writer->new_row);
@@ -241,41 +175,13 @@ make_version(Writer *writer, TupleTableSlot *stored, const TupleTableSlot *row)
 static bool
 update_row(Writer *writer, TupleTableSlot *stored, const TupleTableSlot *row)
 {
-	for (;;)
+	do
 	{
-		ItemPointerData tid = stored->tts_tid;
-		TM_FailureData failure;
-		TM_Result	result;
-		AccumUpdateIndexes indexes;
-
 		make_version(writer, stored, row);
-		result = accum_table_tuple_update(writer->rel, &tid, writer->new_row,
-										  GetCurrentCommandId(true), writer->snapshot,
-										  &failure, &indexes);
-		if (result == TM_Ok)
-		{
-			if (indexes != ACCUM_UPDATE_NO_INDEXES)
-			{
-				writer_open_indices(writer);
-				accum_insert_index_tuples(writer->result, writer->new_row, writer->estate,
-										  &indexes, NULL);
-			}
+		if (accum_direct_update(&writer->direct, stored, writer->new_row, writer->snapshot))
 			return true;
-		}
-		if (result != TM_Updated && result != TM_Deleted)
-			elog(ERROR, "unexpected result of updating a derived row: %d", result);
-		if (IsolationUsesXactSnapshot())
-			serialization_failure();
-		if (result == TM_Deleted)
-			return false;
-
-		/* Its latest version, which nobody can change any more. */
-		result = table_tuple_lock(writer->rel, &tid, writer->snapshot, stored,
-								  GetCurrentCommandId(true), LockTupleNoKeyExclusive,
-								  LockWaitBlock, TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure);
-		if (result != TM_Ok)
-			return false;
-	}
+	} while (!TTS_EMPTY(stored));
+	return false;
 }
 
 /* Put a row's values where the table has them. */
@@ -293,29 +199,6 @@ make_row(Writer *writer, const TupleTableSlot *row)
 	ExecStoreVirtualTuple(writer->new_row);
 }
 
-/*
- * Insert a row; false when somebody else has inserted one with its key.  Waits for
- * whoever is doing so.
- */
-static bool
-insert_row(Writer *writer, const TupleTableSlot *row)
-{
-	uint32		token;
-	bool		conflict = false;
-
-	make_row(writer, row);
-	writer_open_indices(writer);
-	if (!accum_check_index_constraints(writer->result, writer->new_row, writer->estate))
-		return false;
-	token = SpeculativeInsertionLockAcquire(GetCurrentTransactionId());
-	table_tuple_insert_speculative(writer->rel, writer->new_row, GetCurrentCommandId(true), 0,
-								   NULL, token);
-	accum_insert_index_tuples(writer->result, writer->new_row, writer->estate, NULL, &conflict);
-	table_tuple_complete_speculative(writer->rel, writer->new_row, token, !conflict);
-	SpeculativeInsertionLockRelease(GetCurrentTransactionId());
-	return !conflict;
-}
-
 /* Append a delta. */
 static void
 append_row(Writer *writer, const TupleTableSlot *row)
@@ -330,9 +213,7 @@ append_row(Writer *writer, const TupleTableSlot *row)
 	writer->new_row->tts_values[columns->created_at - 1] =
 		TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
 	writer->new_row->tts_isnull[columns->created_at - 1] = false;
-	writer_open_indices(writer);
-	table_tuple_insert(writer->rel, writer->new_row, GetCurrentCommandId(true), 0, NULL);
-	accum_insert_index_tuples(writer->result, writer->new_row, writer->estate, NULL, NULL);
+	accum_direct_insert(&writer->direct, writer->new_row);
 }
 
 /* Add a row to the stored one of its key, or make it the stored one. */
@@ -354,10 +235,14 @@ upsert_row(Writer *writer, const TupleTableSlot *row)
 			if (update_row(writer, writer->scan.slot, row))
 				return;
 		}
-		else if (insert_row(writer, row))
-			return;
-		else if (IsolationUsesXactSnapshot())
-			serialization_failure();
+		else
+		{
+			make_row(writer, row);
+			if (accum_direct_insert_new(&writer->direct, writer->new_row))
+				return;
+			if (IsolationUsesXactSnapshot())
+				accum_direct_serialization_failure();
+		}
 		writer_refresh(writer);
 	}
 }
@@ -374,8 +259,6 @@ write_row(Writer *writer, const TupleTableSlot *row)
 	writer->nrows++;
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(writer->row_context);
-	if (writer->estate != NULL)
-		ResetPerTupleExprContext(writer->estate);
 }
 
 /* Write rows of several units in the order of (period, dim_hash). */

@@ -7,8 +7,6 @@
 
 #include "delta_set.h"
 
-extern bool accum_debug_sql_writes;
-
 extern bool accum_derived_direct_add(AccumRegister *reg, AccumRole role, AccumDeltaSet *set);
 
 #endif							/* ACCUM_DERIVED_DIRECT_H */

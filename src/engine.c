@@ -120,6 +120,20 @@ accum_change_begin(AccumRegister *reg)
 	return change;
 }
 
+/*
+ * Add a movement to a change: one that was written, and whose recorder is told, or
+ * one that was removed.
+ */
+void
+accum_change_add(AccumChange *change, const AccumMovement *movement, Datum recorder)
+{
+	accum_delta_set_add(change->set, movement);
+	if (movement->sign > 0)
+		accum_documents_add(change->documents, recorder, movement->day);
+	accum_stats_add(change->reg, movement->sign > 0 ? ACCUM_STAT_MOVEMENTS_IN
+					: ACCUM_STAT_MOVEMENTS_OUT, 1);
+}
+
 /* Apply the change. */
 void
 accum_change_end(AccumChange *change)
@@ -213,11 +227,8 @@ change_add_rows(AccumChange *change, TupleDesc desc, Tuplestorestate *rows, int 
 		movement.day = accum_zone_day(&reg->zone, period);
 		MemoryContextSwitchTo(old);
 
-		accum_delta_set_add(change->set, &movement);
-		if (sign > 0)
-			accum_documents_add(change->documents,
-								value_fetch(slot, reg->recorder.attnum),
-								movement.day);
+		accum_change_add(change, &movement,
+						 sign > 0 ? value_fetch(slot, reg->recorder.attnum) : (Datum) 0);
 		MemoryContextReset(row_context);
 	}
 	ExecDropSingleTupleTableSlot(slot);
@@ -235,8 +246,6 @@ accum_engine_apply(AccumRegister *reg, TupleDesc desc, Tuplestorestate *rows, in
 {
 	AccumChange *change = change_of_statement(reg);
 
-	accum_stats_add(reg, sign > 0 ? ACCUM_STAT_MOVEMENTS_IN : ACCUM_STAT_MOVEMENTS_OUT,
-					tuplestore_tuple_count(rows));
 	if (change != NULL)
 		change_add_rows(change, desc, rows, sign);
 	else

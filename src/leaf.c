@@ -144,12 +144,15 @@ leaf_load(AccumLeaf *leaf, Relation relation)
 				 errhint("Create on it the trigger \"accum_guard\" that other partitions of the register have.")));
 
 	old = MemoryContextSwitchTo(leaf->context);
+	leaf->id = leaf_attnum(oid, "id");
+	leaf->recorded_at = leaf_attnum(oid, "recorded_at");
 	leaf->recorder = leaf_attnum(oid, "recorder");
 	leaf->period = leaf_attnum(oid, "period");
 	leaf->movement_type = leaf_attnum(oid, "movement_type");
 	leaf->dim_hash = leaf_attnum(oid, "dim_hash");
 	leaf->dims = accum_columns_attnums(oid, reg->dims, reg->ndims);
 	leaf->resources = accum_columns_attnums(oid, reg->resources, reg->nresources);
+	leaf->attributes = accum_columns_attnums(oid, reg->attributes, reg->nattributes);
 	MemoryContextSwitchTo(old);
 	leaf->valid = true;
 }

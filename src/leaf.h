@@ -14,12 +14,15 @@ typedef struct AccumLeaf
 	bool		valid;
 	Oid			movements;
 	MemoryContext context;
+	AttrNumber	id;
+	AttrNumber	recorded_at;
 	AttrNumber	recorder;
 	AttrNumber	period;
 	AttrNumber	movement_type;
 	AttrNumber	dim_hash;
 	AttrNumber *dims;
 	AttrNumber *resources;
+	AttrNumber *attributes;
 } AccumLeaf;
 
 extern void accum_leaf_init(void);

@@ -10,8 +10,8 @@
 #include "utils/guc.h"
 
 #include "cell.h"
-#include "derived_direct.h"
 #include "derived_sql.h"
+#include "direct.h"
 #include "launcher.h"
 #include "leaf.h"
 #include "partition.h"

@@ -32,6 +32,7 @@
 #include "engine.h"
 #include "json_value.h"
 #include "movement_json.h"
+#include "movement_write.h"
 #include "partition.h"
 #include "query.h"
 #include "recorders.h"
@@ -56,9 +57,9 @@ open_argument(FunctionCallInfo fcinfo, AclMode privileges)
 	return accum_register_open(text_to_cstring(PG_GETARG_TEXT_PP(0)), RowExclusiveLock, &access);
 }
 
-/* Insert a batch's rows as the caller; returns their number. */
+/* Insert a batch's rows as the caller, with a statement; returns how many it stored. */
 static int
-insert_rows(AccumRegister *reg, TupleDesc desc, Tuplestorestate *rows)
+insert_with_sql(AccumRegister *reg, TupleDesc desc, Tuplestorestate *rows)
 {
 	AccumPlanKey key = {.purpose = ACCUM_PLAN_INSERT};
 	AccumQueryState state;
@@ -82,6 +83,32 @@ insert_rows(AccumRegister *reg, TupleDesc desc, Tuplestorestate *rows)
 	accum_query_forget_rows(ROWS_NAME);
 	accum_query_end(&state);
 	return (int) n;
+}
+
+/* Store a batch's rows as the caller, straight if that can be; returns how many. */
+static int
+store_rows(AccumRegister *reg, AccumBatch *batch)
+{
+	AccumChange *change = accum_change_begin(reg);
+	volatile bool written = false;
+
+	PG_TRY();
+	{
+		written = accum_movements_write(reg, change, batch->desc, batch->rows);
+	}
+	PG_CATCH();
+	{
+		accum_change_abandon(change);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	if (written)
+	{
+		accum_change_end(change);
+		return batch->nrows;
+	}
+	accum_change_abandon(change);
+	return insert_with_sql(reg, batch->desc, batch->rows);
 }
 
 /*
@@ -134,7 +161,7 @@ accum_register_post(PG_FUNCTION_ARGS)
 			store_documents_ahead(reg, batch);
 			accum_partitions_create_missing(reg, batch->units, batch->nunits);
 		}
-		n = insert_rows(reg, batch->desc, batch->rows);
+		n = store_rows(reg, batch);
 	}
 	tuplestore_end(batch->rows);
 	accum_stats_add(reg, ACCUM_STAT_POSTS, 1);
@@ -375,7 +402,7 @@ delete_others(AccumRegister *reg, Datum recorder, AccumDay unit, Snapshot snapsh
 /* Make the stored document what the batch says; the change is open. */
 static void
 repost_document(AccumRegister *reg, Datum recorder, const AccumDocumentLock *lock,
-				AccumBatch *batch)
+				AccumBatch *batch, AccumChange *change)
 {
 	AccumDifference *difference = accum_difference_create(reg, batch);
 	Datum	   *kept = palloc_extended(sizeof(Datum) * Max(batch->nrows, 1), MCXT_ALLOC_HUGE);
@@ -395,8 +422,9 @@ repost_document(AccumRegister *reg, Datum recorder, const AccumDocumentLock *loc
 		delete_others(reg, recorder, lfirst_int(lc), lock->seen, kept, nkept);
 	accum_query_end(&state);
 
-	if (accum_difference_missing(difference, missing) > 0)
-		(void) insert_rows(reg, batch->desc, missing);
+	if (accum_difference_missing(difference, missing) > 0 &&
+		!accum_movements_write(reg, change, batch->desc, missing))
+		(void) insert_with_sql(reg, batch->desc, missing);
 	tuplestore_end(missing);
 }
 
@@ -431,7 +459,7 @@ accum_register_repost(PG_FUNCTION_ARGS)
 	change = accum_change_begin(reg);
 	PG_TRY();
 	{
-		repost_document(reg, recorder, &lock, batch);
+		repost_document(reg, recorder, &lock, batch, change);
 	}
 	PG_CATCH();
 	{

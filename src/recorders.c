@@ -20,20 +20,30 @@
  */
 #include "postgres.h"
 
+#include "access/relscan.h"
+#include "access/stratnum.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "utils/date.h"
 #include "utils/datum.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#include "direct.h"
 #include "guarded.h"
 #include "query.h"
 #include "recorders.h"
 
 #define ROWS_NAME "accum_documents"
+
+/* recorder, unit_start, revision */
+#define MAP_COLUMNS 3
 
 /* The documents that a statement wrote movements of. */
 struct AccumDocuments
@@ -112,6 +122,78 @@ accum_documents_add(AccumDocuments *documents, Datum recorder, AccumDay day)
 	MemoryContextSwitchTo(old);
 }
 
+/* Is the one document in the map, as far as a snapshot shows? */
+static bool
+map_has(Relation map, Relation index, Snapshot snapshot, const TupleTableSlot *document)
+{
+	Oid			type = index->rd_opcintype[0];
+	Oid			equal = get_opfamily_member(index->rd_opfamily[0], type, type, BTEqualStrategyNumber);
+	TupleTableSlot *slot = table_slot_create(map, NULL);
+	IndexScanDesc scan = accum_index_beginscan(map, index, snapshot, 2);
+	ScanKeyData keys[2];
+	bool		found;
+
+	ScanKeyEntryInitialize(&keys[0], 0, 1, BTEqualStrategyNumber, type,
+						   index->rd_indcollation[0], get_opcode(equal), document->tts_values[0]);
+	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_DATE_EQ, document->tts_values[1]);
+	index_rescan(scan, keys, 2, NULL, 0);
+	found = index_getnext_slot(scan, ForwardScanDirection, slot);
+	index_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	return found;
+}
+
+/* Put one document into the map unless somebody else does. */
+static void
+map_insert(Relation map, const TupleTableSlot *document)
+{
+	TupleTableSlot *row = MakeSingleTupleTableSlot(RelationGetDescr(map), &TTSOpsVirtual);
+	AccumDirect direct;
+
+	accum_direct_open(&direct, map);
+	ExecClearTuple(row);
+	memset(row->tts_isnull, false, sizeof(bool) * MAP_COLUMNS);
+	row->tts_values[0] = document->tts_values[0];
+	row->tts_values[1] = document->tts_values[1];
+	row->tts_values[2] = Int64GetDatum(0);
+	ExecStoreVirtualTuple(row);
+	if (!accum_direct_insert_new(&direct, row) && IsolationUsesXactSnapshot())
+		accum_direct_serialization_failure();
+	accum_direct_close(&direct);
+	ExecDropSingleTupleTableSlot(row);
+}
+
+/*
+ * Write the only document of a set, as accum_documents_store does; false when that
+ * has to be done with SQL.
+ */
+static bool
+documents_store_one(AccumDocuments *documents)
+{
+	Relation	map = table_open(documents->reg->relations[ACCUM_RECORDERS], RowExclusiveLock);
+	TupleTableSlot *document = documents->slot;
+	Snapshot	snapshot;
+	Relation	index;
+
+	if (!accum_direct_possible(map, MAP_COLUMNS) || !OidIsValid(RelationGetPrimaryKeyIndex(map)))
+	{
+		table_close(map, NoLock);
+		return false;
+	}
+	ExecClearTuple(document);
+	document->tts_values[0] = documents->last_recorder;
+	document->tts_values[1] = DateADTGetDatum(documents->last_unit);
+	ExecStoreVirtualTuple(document);
+	index = index_open(RelationGetPrimaryKeyIndex(map), AccessShareLock);
+	snapshot = accum_direct_snapshot();
+	if (!map_has(map, index, snapshot, document))
+		map_insert(map, document);
+	UnregisterSnapshot(snapshot);
+	index_close(index, NoLock);
+	table_close(map, NoLock);
+	return true;
+}
+
 /*
  * Write the documents that the map does not have yet, in key order.
  *
@@ -125,7 +207,8 @@ accum_documents_store(AccumDocuments *documents)
 	AccumPlanKey key = {.purpose = ACCUM_PLAN_STORE};
 	SPIPlanPtr *plan;
 
-	if (documents->rows == NULL)
+	if (documents->rows == NULL ||
+		(tuplestore_tuple_count(documents->rows) == 1 && documents_store_one(documents)))
 		return;
 	plan = accum_register_plan(reg, &key);
 	accum_query_rows(ROWS_NAME, documents->desc, documents->rows);

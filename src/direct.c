@@ -1,0 +1,200 @@
+/*
+ * direct.c
+ *		Rows written into a table without a statement.
+ *
+ * A statement for one row costs several times what writing the row does.  These
+ * are the steps that the executor takes for one (nodeModifyTable.c,
+ * execIndexing.c), for callers who have seen to it that the rest has nothing to
+ * do: privileges, row security, triggers, defaults, generated columns.
+ */
+#include "postgres.h"
+
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/pg_am.h"
+#include "commands/trigger.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/snapmgr.h"
+
+#include "direct.h"
+
+/* Developer setting pg_accumulator.debug_sql_writes. */
+bool		accum_debug_sql_writes = false;
+
+/* Only triggers that check what goes through here anyway have these names. */
+static bool
+is_own_trigger(const char *name)
+{
+	return strcmp(name, "accum_guard") == 0 || strcmp(name, "zz_accum_prepare") == 0 ||
+		strcmp(name, "accum_insert") == 0 || strcmp(name, "accum_delete") == 0;
+}
+
+/*
+ * Is a table as the register made it, with so many columns and nothing that a
+ * statement would have to do beside writing rows?
+ */
+bool
+accum_direct_possible(Relation rel, int ncolumns)
+{
+	TriggerDesc *triggers = rel->trigdesc;
+	TupleConstr *constraints = RelationGetDescr(rel)->constr;
+
+	if (accum_debug_sql_writes)
+		return false;
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+	{
+		if (!is_own_trigger(triggers->triggers[i].tgname))
+			return false;
+	}
+	return !rel->rd_rel->relrowsecurity && !rel->rd_rel->relhasrules &&
+		(rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE ||
+		 (rel->rd_rel->relkind == RELKIND_RELATION && rel->rd_rel->relam == HEAP_TABLE_AM_OID)) &&
+		RelationGetNumberOfAttributes(rel) == ncolumns &&
+		(constraints == NULL || !constraints->has_generated_stored);
+}
+
+/* A snapshot that shows what is there now, or at the stricter levels ours. */
+Snapshot
+accum_direct_snapshot(void)
+{
+	return RegisterSnapshot(IsolationUsesXactSnapshot() ? GetTransactionSnapshot()
+							: GetLatestSnapshot());
+}
+
+/* Begin to write a table, which is locked; in the current memory context. */
+void
+accum_direct_open(AccumDirect *direct, Relation rel)
+{
+	direct->rel = rel;
+	direct->context = CurrentMemoryContext;
+	direct->estate = NULL;
+}
+
+static void
+open_indices(AccumDirect *direct)
+{
+	MemoryContext old;
+
+	if (direct->estate != NULL)
+		return;
+	old = MemoryContextSwitchTo(direct->context);
+	direct->estate = CreateExecutorState();
+	MemoryContextSwitchTo(direct->estate->es_query_cxt);
+	direct->result = makeNode(ResultRelInfo);
+	InitResultRelInfo(direct->result, direct->rel, 0, NULL, 0);
+	ExecOpenIndices(direct->result, true);
+	MemoryContextSwitchTo(old);
+}
+
+static void
+check_constraints(AccumDirect *direct, TupleTableSlot *slot)
+{
+	if (RelationGetDescr(direct->rel)->constr != NULL)
+		ExecConstraints(direct->result, slot, direct->estate);
+}
+
+/* Insert a row; a duplicate key is an error. */
+void
+accum_direct_insert(AccumDirect *direct, TupleTableSlot *slot)
+{
+	open_indices(direct);
+	slot->tts_tableOid = RelationGetRelid(direct->rel);
+	check_constraints(direct, slot);
+	table_tuple_insert(direct->rel, slot, GetCurrentCommandId(true), 0, NULL);
+	accum_insert_index_tuples(direct->result, slot, direct->estate, NULL, NULL);
+	ResetPerTupleExprContext(direct->estate);
+}
+
+/*
+ * Insert a row, as ON CONFLICT DO NOTHING does; false when somebody else has
+ * inserted one with its key.  Waits for whoever is doing so.
+ */
+bool
+accum_direct_insert_new(AccumDirect *direct, TupleTableSlot *slot)
+{
+	uint32		token;
+	bool		conflict = false;
+
+	open_indices(direct);
+	slot->tts_tableOid = RelationGetRelid(direct->rel);
+	check_constraints(direct, slot);
+	if (!accum_check_index_constraints(direct->result, slot, direct->estate))
+		return false;
+	token = SpeculativeInsertionLockAcquire(GetCurrentTransactionId());
+	table_tuple_insert_speculative(direct->rel, slot, GetCurrentCommandId(true), 0, NULL, token);
+	accum_insert_index_tuples(direct->result, slot, direct->estate, NULL, &conflict);
+	table_tuple_complete_speculative(direct->rel, slot, token, !conflict);
+	SpeculativeInsertionLockRelease(GetCurrentTransactionId());
+	ResetPerTupleExprContext(direct->estate);
+	return !conflict;
+}
+
+/* As PostgreSQL has it for an UPDATE at the stricter isolation levels. */
+void
+accum_direct_serialization_failure(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+			 errmsg("could not serialize access due to concurrent update")));
+}
+
+/*
+ * Put a new version, in slot, in the place of a stored row that the snapshot
+ * shows.  Returns false when somebody else has changed the row since; then its
+ * latest version is locked and in stored, for a new version to be made of it, or
+ * stored is empty and the row has gone.
+ */
+bool
+accum_direct_update(AccumDirect *direct, TupleTableSlot *stored, TupleTableSlot *slot,
+					Snapshot snapshot)
+{
+	ItemPointerData tid = stored->tts_tid;
+	CommandId	command = GetCurrentCommandId(true);
+	AccumUpdateIndexes indexes;
+	TM_FailureData failure;
+	TM_Result	result;
+
+	slot->tts_tableOid = RelationGetRelid(direct->rel);
+	if (RelationGetDescr(direct->rel)->constr != NULL &&
+		RelationGetDescr(direct->rel)->constr->num_check > 0)
+	{
+		open_indices(direct);
+		check_constraints(direct, slot);
+	}
+	result = accum_table_tuple_update(direct->rel, &tid, slot, command, snapshot,
+									  &failure, &indexes);
+	if (result == TM_Ok)
+	{
+		if (indexes != ACCUM_UPDATE_NO_INDEXES)
+		{
+			open_indices(direct);
+			accum_insert_index_tuples(direct->result, slot, direct->estate, &indexes, NULL);
+			ResetPerTupleExprContext(direct->estate);
+		}
+		return true;
+	}
+	if (result != TM_Updated && result != TM_Deleted)
+		elog(ERROR, "unexpected result %d of updating a row of \"%s\"", result,
+			 RelationGetRelationName(direct->rel));
+	if (IsolationUsesXactSnapshot())
+		accum_direct_serialization_failure();
+	if (result == TM_Deleted ||
+		table_tuple_lock(direct->rel, &tid, snapshot, stored, command, LockTupleNoKeyExclusive,
+						 LockWaitBlock, TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure) != TM_Ok)
+		ExecClearTuple(stored);
+	return false;
+}
+
+/* What was written counts for the commands that follow. */
+void
+accum_direct_close(AccumDirect *direct)
+{
+	if (direct->estate != NULL)
+	{
+		ExecCloseIndices(direct->result);
+		FreeExecutorState(direct->estate);
+	}
+	CommandCounterIncrement();
+}

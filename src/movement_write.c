@@ -1,0 +1,271 @@
+/*
+ * movement_write.c
+ *		Movements written straight into their partitions.
+ *
+ * What INSERT INTO movements does for a batch that has been decoded, and so
+ * checked, already: find each row's partition, compute the hash of its cell, write
+ * it, and tell the engine.  No statement, no triggers, no transition table.
+ *
+ * That is right only where nobody could tell the difference: the caller may
+ * INSERT into the whole table, no row security applies, and the table and its
+ * partitions have no triggers, columns or generated values but the register's
+ * own.  Otherwise nothing is done here, and the batch is inserted with SQL (post.c).
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/partition.h"
+#include "miscadmin.h"
+#include "partitioning/partbounds.h"
+#include "partitioning/partdesc.h"
+#include "utils/acl.h"
+#include "utils/memutils.h"
+#include "utils/partcache.h"
+#include "utils/timestamp.h"
+
+#include "cell.h"
+#include "direct.h"
+#include "leaf.h"
+#include "movement_id.h"
+#include "movement_write.h"
+
+/* Columns that the server fills in: id, recorded_at, dim_hash. */
+#define OWN_COLUMNS 3
+
+/* A partition being written. */
+typedef struct Target
+{
+	Oid			relation;
+	const AccumLeaf *leaf;
+	AccumDirect direct;
+	TupleTableSlot *row;
+} Target;
+
+typedef struct Writer
+{
+	AccumRegister *reg;
+	AccumChange *change;
+	TupleDesc	desc;			/* of the batch */
+	Relation	movements;
+	List	   *targets;		/* the last one used comes first */
+} Writer;
+
+static int
+batch_ncolumns(const AccumRegister *reg)
+{
+	return ACCUM_BATCH_DIMS + reg->ndims + reg->nresources + reg->nattributes;
+}
+
+/* May the caller's batch be written straight, as far as movements itself goes? */
+static bool
+movements_are_writable(AccumRegister *reg, Relation movements)
+{
+	return accum_direct_possible(movements, batch_ncolumns(reg) + OWN_COLUMNS) &&
+		pg_class_aclcheck(reg->movements, GetUserId(), ACL_INSERT) == ACLCHECK_OK;
+}
+
+/* The partition for a period, InvalidOid when there is not even a default one. */
+static Oid
+find_partition(Relation movements, TimestampTz period)
+{
+	PartitionKey key = RelationGetPartitionKey(movements);
+	PartitionDesc desc = RelationGetPartitionDesc(movements, true);
+	Datum		value = TimestampTzGetDatum(period);
+	int			index = -1;
+	bool		equal;
+
+	if (desc->boundinfo == NULL)
+		return InvalidOid;
+	index = desc->boundinfo->indexes[partition_range_datum_bsearch(key->partsupfunc, key->partcollation,
+																   desc->boundinfo, 1, &value, &equal) + 1];
+	if (index < 0)
+		index = desc->boundinfo->default_index;
+	return index < 0 ? InvalidOid : desc->oids[index];
+}
+
+/*
+ * Lock and open the partition for a period.  While we waited for the default one
+ * it may have lost the period to a new partition.  Returns NULL when it cannot be
+ * written straight.
+ */
+static Relation
+open_partition(Writer *writer, TimestampTz period)
+{
+	for (;;)
+	{
+		Oid			oid = find_partition(writer->movements, period);
+		Relation	rel;
+
+		if (!OidIsValid(oid))
+			return NULL;
+		rel = table_open(oid, RowExclusiveLock);
+		if (find_partition(writer->movements, period) == oid)
+		{
+			if (accum_direct_possible(rel, batch_ncolumns(writer->reg) + OWN_COLUMNS))
+				return rel;
+			table_close(rel, NoLock);
+			return NULL;
+		}
+		table_close(rel, NoLock);
+	}
+}
+
+/* The target for a period, opened if need be; NULL as for open_partition. */
+static Target *
+find_target(Writer *writer, TimestampTz period)
+{
+	Oid			oid = find_partition(writer->movements, period);
+	Target	   *target;
+	Relation	rel;
+	AccumLeaf  *leaf;
+	ListCell   *lc;
+
+	foreach(lc, writer->targets)
+	{
+		target = lfirst(lc);
+		if (target->relation == oid)
+			return target;
+	}
+	rel = open_partition(writer, period);
+	if (rel == NULL)
+		return NULL;
+	target = palloc0(sizeof(Target));
+	target->relation = RelationGetRelid(rel);
+	(void) accum_leaf_register(rel, &leaf);
+	target->leaf = leaf;
+	accum_direct_open(&target->direct, rel);
+	target->row = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsVirtual);
+	writer->targets = lcons(target, writer->targets);
+	return target;
+}
+
+static void
+close_targets(Writer *writer)
+{
+	ListCell   *lc;
+
+	foreach(lc, writer->targets)
+	{
+		Target	   *target = lfirst(lc);
+
+		ExecDropSingleTupleTableSlot(target->row);
+		accum_direct_close(&target->direct);
+		table_close(target->direct.rel, NoLock);
+	}
+	list_free_deep(writer->targets);
+}
+
+/* Open the partitions that a batch needs; false when one cannot be written straight. */
+static bool
+open_targets(Writer *writer, Tuplestorestate *rows, TupleTableSlot *slot)
+{
+	tuplestore_rescan(rows);
+	while (tuplestore_gettupleslot(rows, true, false, slot))
+	{
+		bool		isnull;
+		Datum		period = slot_getattr(slot, ACCUM_BATCH_PERIOD + 1, &isnull);
+
+		if (find_target(writer, DatumGetTimestampTz(period)) == NULL)
+			return false;
+	}
+	return true;
+}
+
+static void
+row_set(TupleTableSlot *row, AttrNumber attnum, Datum value, bool isnull)
+{
+	row->tts_values[attnum - 1] = value;
+	row->tts_isnull[attnum - 1] = isnull;
+}
+
+/* Copy n columns of the batch, from position first, to where the partition has them. */
+static void
+row_copy(TupleTableSlot *row, const TupleTableSlot *slot, int first, const AttrNumber *attnums,
+		 int n)
+{
+	for (int i = 0; i < n; i++)
+		row_set(row, attnums[i], slot->tts_values[first + i], slot->tts_isnull[first + i]);
+}
+
+/* Fill the partition's row from a row of the batch and what the server adds to it. */
+static void
+make_row(Writer *writer, Target *target, const TupleTableSlot *slot, const AccumMovement *movement)
+{
+	AccumRegister *reg = writer->reg;
+	const AccumLeaf *leaf = target->leaf;
+	TupleTableSlot *row = target->row;
+	int			first = ACCUM_BATCH_DIMS;
+
+	ExecClearTuple(row);
+	row_copy(row, slot, ACCUM_BATCH_RECORDER, &leaf->recorder, 1);
+	row_copy(row, slot, ACCUM_BATCH_PERIOD, &leaf->period, 1);
+	row_copy(row, slot, ACCUM_BATCH_TYPE, &leaf->movement_type, 1);
+	row_copy(row, slot, first, leaf->dims, reg->ndims);
+	row_copy(row, slot, first += reg->ndims, leaf->resources, reg->nresources);
+	row_copy(row, slot, first += reg->nresources, leaf->attributes, reg->nattributes);
+	row_set(row, leaf->id, UUIDPGetDatum(&movement->id), false);
+	row_set(row, leaf->recorded_at, TimestampTzGetDatum(movement->recorded_at), false);
+	row_set(row, leaf->dim_hash, Int64GetDatum(movement->dim_hash), false);
+	ExecStoreVirtualTuple(row);
+}
+
+static void
+write_row(Writer *writer, TupleTableSlot *slot)
+{
+	AccumRegister *reg = writer->reg;
+	TimestampTz period = DatumGetTimestampTz(slot->tts_values[ACCUM_BATCH_PERIOD]);
+	Target	   *target = find_target(writer, period);
+	AccumMovement movement = {
+		.day = accum_zone_day(&reg->zone, period),
+		.sign = 1,
+		.recorded_at = GetCurrentTransactionStartTimestamp(),
+		.dims = slot->tts_values + ACCUM_BATCH_DIMS,
+		.nulls = slot->tts_isnull + ACCUM_BATCH_DIMS,
+		.resources = slot->tts_values + ACCUM_BATCH_DIMS + reg->ndims,
+	};
+
+	movement.dim_hash = accum_cell_hash(reg, movement.dims, movement.nulls);
+	accum_movement_id_next(&movement.id);
+	make_row(writer, target, slot, &movement);
+	accum_direct_insert(&target->direct, target->row);
+	accum_change_add(writer->change, &movement, slot->tts_values[ACCUM_BATCH_RECORDER]);
+}
+
+/*
+ * Write the rows of a batch, of row type desc, as the caller, and add them to an
+ * open change.  Returns false, with nothing done, when that has to be done with
+ * SQL.
+ */
+bool
+accum_movements_write(AccumRegister *reg, AccumChange *change, TupleDesc desc,
+					  Tuplestorestate *rows)
+{
+	Writer		writer = {.reg = reg,.change = change};
+	TupleTableSlot *slot;
+	MemoryContext row_context;
+	bool		possible;
+
+	PreventCommandIfReadOnly("INSERT");
+	writer.movements = table_open(reg->movements, NoLock);
+	slot = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
+	possible = movements_are_writable(reg, writer.movements) && open_targets(&writer, rows, slot);
+	row_context = AllocSetContextCreate(CurrentMemoryContext, "accum movement", ALLOCSET_SMALL_SIZES);
+	tuplestore_rescan(rows);
+	while (possible && tuplestore_gettupleslot(rows, true, false, slot))
+	{
+		MemoryContext old = MemoryContextSwitchTo(row_context);
+
+		CHECK_FOR_INTERRUPTS();
+		slot_getallattrs(slot);
+		write_row(&writer, slot);
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(row_context);
+	}
+	MemoryContextDelete(row_context);
+	ExecDropSingleTupleTableSlot(slot);
+	close_targets(&writer);
+	table_close(writer.movements, NoLock);
+	tuplestore_rescan(rows);
+	return possible;
+}
