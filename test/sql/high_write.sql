@@ -23,7 +23,7 @@ SELECT accum._delta_count('hw'), accum._delta_count('hw_not');
 -- One delta for each cell and unit of the finest totals, whatever the number of lines.
 CREATE FUNCTION pg_temp.deltas(register text) RETURNS SETOF text LANGUAGE plpgsql AS $$
 BEGIN
-    RETURN QUERY EXECUTE format('SELECT (to_jsonb(d) - ''id'' - ''created_at'' - ''dim_hash'' - ''last_movement_at'' - ''last_movement_id'')::text || CASE WHEN last_movement_id IS NULL THEN '''' ELSE '' last'' END FROM accum.%I d ORDER BY id', register || '_balance_cache_delta');
+    RETURN QUERY EXECUTE format('SELECT (to_jsonb(d) - ''id'' - ''created_at'' - ''dim_hash'' - ''last_movement_at'' - ''last_movement_id'')::text || CASE WHEN last_movement_id IS NULL THEN '''' ELSE '' last'' END FROM accum.%I d ORDER BY created_at, w, period, last_movement_id IS NULL', register || '_balance_cache_delta');
 END $$;
 SELECT accum.register_post('hw', '[{"recorder": "a", "period": "2020-05-04 10:00", "w": 1, "p": "x", "q": 10, "n": 1}, {"recorder": "a", "period": "2020-05-04 11:00", "w": 1, "p": "x", "q": -4, "note": "two"},
     {"recorder": "a", "period": "2020-05-05", "w": 1, "p": "x", "q": 1.005}, {"recorder": "b", "period": "2020-05-04", "w": null, "p": "x", "q": 2}]');
@@ -68,7 +68,7 @@ SELECT accum._delta_merge_register('hw', '0', 1);
 SELECT accum._delta_count('hw'), pg_temp.differences('hw');
 ROLLBACK;
 SELECT accum._delta_count('hw'), pg_temp.differences('hw'), accum.hw_balance();
-SELECT accum._delta_flush_register('hw');
+SELECT accum._delta_flush_register('hw') BETWEEN 2 AND 3;
 SELECT accum._delta_count('hw'), pg_temp.differences('hw'), accum.hw_balance(), accum._delta_flush_register('hw'), accum._delta_merge_register('hw', '0');
 SELECT w, p, q, n, movements_count, last_movement_id = (SELECT max(id::text)::uuid FROM accum.hw_movements m WHERE m.w IS NOT DISTINCT FROM c.w) AS last FROM accum.hw_balance_cache c ORDER BY w;
 SELECT (accum.register_stats('hw') ->> 'last_delta_merge')::timestamptz > now() - interval '1 minute', accum.register_stats('hw') -> 'delta_buffer_pending';
@@ -139,14 +139,14 @@ BEGIN;
 SET LOCAL session_replication_role = replica;
 UPDATE accum.hw_balance_cache_delta SET q = q + 1 WHERE w = 77;
 SELECT pg_temp.differences('hw');
-SELECT check_type, status FROM accum.register_verify('hw');
+SELECT check_type, status, count(*) FROM accum.register_verify('hw') GROUP BY 1, 2 ORDER BY 1, 2;
 ROLLBACK;
 BEGIN;
 SET LOCAL session_replication_role = replica;
 DELETE FROM accum.hw_balance_cache_delta WHERE w = 77;
-SELECT check_type, status FROM accum.register_verify('hw');
+SELECT check_type, status, count(*) FROM accum.register_verify('hw') GROUP BY 1, 2 ORDER BY 1, 2;
 SELECT accum.register_rebuild_cache('hw') > 0, accum.register_rebuild_totals('hw') > 0;
-SELECT check_type, status FROM accum.register_verify('hw');
+SELECT check_type, status, count(*) FROM accum.register_verify('hw') GROUP BY 1, 2 ORDER BY 1, 2;
 ROLLBACK;
 
 -- A rebuild folds first.
