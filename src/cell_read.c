@@ -42,7 +42,7 @@ may_read(Oid relation)
 /* Add up a cell's rows in one relation; false when it cannot be read so. */
 static bool
 read_relation(AccumRegister *reg, const AccumFilter *cell, int64 hash, Oid relation,
-			  const AccumCellColumns *columns, const AccumPeriodRange *period, AccumSum *sums)
+			  AccumCellColumns *columns, const AccumPeriodRange *period, AccumSum *sums)
 {
 	AccumCellScan scan;
 	TupleTableSlot *slot;
@@ -129,7 +129,7 @@ read_partition(AccumRegister *reg, const AccumFilter *cell, int64 hash, Oid part
 	bool		done;
 
 	(void) accum_leaf_register(rel, &leaf);
-	columns = (AccumCellColumns) {leaf->dim_hash, leaf->period, leaf->dims, leaf->resources};
+	columns = (AccumCellColumns) {leaf->dim_hash, leaf->period, leaf->dims, leaf->resources, InvalidOid};
 	done = read_relation(reg, cell, hash, partition, &columns, period, sums);
 	table_close(rel, AccessShareLock);
 	return done;

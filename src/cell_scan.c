@@ -30,9 +30,20 @@ index_has_period(const AccumCellScan *scan)
 	return form->indnkeyatts > 1 && form->indkey.values[1] == scan->columns->period;
 }
 
+static bool
+index_is_usable(const AccumCellScan *scan, Relation index)
+{
+	Form_pg_index form = index->rd_index;
+
+	return form->indisvalid && index->rd_rel->relam == BTREE_AM_OID &&
+		RelationGetIndexPredicate(index) == NIL &&
+		form->indkey.values[0] == scan->columns->dim_hash;
+}
+
 /*
  * Open the btree index that leads with dim_hash; if there is one, the index on
- * (dim_hash, period).  NULL when there is none to rely on.
+ * (dim_hash, period).  NULL when there is none to rely on.  What was found the
+ * last time is taken if it is still there.
  */
 static Relation
 open_index(AccumCellScan *scan)
@@ -41,15 +52,18 @@ open_index(AccumCellScan *scan)
 	ListCell   *lc;
 
 	scan->index = NULL;
+	if (OidIsValid(scan->columns->index) && list_member_oid(indexes, scan->columns->index))
+	{
+		scan->index = index_open(scan->columns->index, AccessShareLock);
+		list_free(indexes);
+		return scan->index;
+	}
 	foreach(lc, indexes)
 	{
 		Relation	other = scan->index;
 		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
-		Form_pg_index form = index->rd_index;
 
-		if (!form->indisvalid || index->rd_rel->relam != BTREE_AM_OID ||
-			RelationGetIndexPredicate(index) != NIL ||
-			form->indkey.values[0] != scan->columns->dim_hash)
+		if (!index_is_usable(scan, index))
 		{
 			index_close(index, AccessShareLock);
 			continue;
@@ -61,6 +75,7 @@ open_index(AccumCellScan *scan)
 			break;
 	}
 	list_free(indexes);
+	scan->columns->index = scan->index != NULL ? RelationGetRelid(scan->index) : InvalidOid;
 	return scan->index;
 }
 
@@ -70,7 +85,7 @@ open_index(AccumCellScan *scan)
  * no index for that.
  */
 bool
-accum_cell_scan_open(AccumCellScan *scan, Oid relation, const AccumCellColumns *columns,
+accum_cell_scan_open(AccumCellScan *scan, Oid relation, AccumCellColumns *columns,
 					 Snapshot snapshot)
 {
 	scan->rel = table_open(relation, AccessShareLock);
@@ -186,13 +201,13 @@ accum_cell_scan_is_cell(AccumCellScan *scan, AccumRegister *reg,
 	return true;
 }
 
-/* Close what accum_cell_scan_open opened. */
+/* Close what accum_cell_scan_open opened; the locks stay. */
 void
 accum_cell_scan_close(AccumCellScan *scan)
 {
 	if (scan->scan != NULL)
 		index_endscan(scan->scan);
 	ExecDropSingleTupleTableSlot(scan->slot);
-	index_close(scan->index, AccessShareLock);
-	table_close(scan->rel, AccessShareLock);
+	index_close(scan->index, NoLock);
+	table_close(scan->rel, NoLock);
 }

@@ -30,12 +30,12 @@ typedef struct AccumCellScan
 	Snapshot	snapshot;
 	IndexScanDesc scan;			/* NULL until something is looked for */
 	TupleTableSlot *slot;
-	const AccumCellColumns *columns;
+	AccumCellColumns *columns;
 	const AccumPeriodRange *filter; /* a range that the index cannot tell */
 } AccumCellScan;
 
 extern bool accum_cell_scan_open(AccumCellScan *scan, Oid relation,
-								 const AccumCellColumns *columns, Snapshot snapshot);
+								 AccumCellColumns *columns, Snapshot snapshot);
 extern void accum_cell_scan_find(AccumCellScan *scan, int64 hash,
 								 const AccumPeriodRange *period);
 extern bool accum_cell_scan_find_key(AccumCellScan *scan, int64 hash, AccumDay unit);

@@ -36,15 +36,16 @@
 #include "derived_direct.h"
 #include "derived_row.h"
 #include "derived_sql.h"
+#include "direct.h"
 #include "guarded.h"
 #include "query.h"
 
 #define ROWS_NAME "accum_cells"
 
 static void
-add(AccumRegister *reg, AccumRole role, AccumDeltaSet *set)
+add(AccumRegister *reg, AccumRole role, AccumDeltaSet *set, Snapshot snapshot)
 {
-	if (!accum_derived_direct_add(reg, role, set))
+	if (!accum_derived_direct_add(reg, role, set, snapshot))
 		accum_derived_sql_add(reg, role, set);
 }
 
@@ -160,13 +161,17 @@ enter_all_cells(AccumRegister *reg, AccumDeltaSet *set)
 void
 accum_derived_apply(AccumRegister *reg, AccumDeltaSet *set)
 {
+	Snapshot	snapshot;
+
 	if (cell_home(reg) != ACCUM_BALANCE_CACHE)
 		enter_all_cells(reg, set);
+	snapshot = accum_direct_snapshot();
 	for (AccumRole role = ACCUM_BALANCE_CACHE; role < ACCUM_ROLES; role++)
 	{
 		if (accum_register_has(reg, role))
-			add(reg, role, set);
+			add(reg, role, set, snapshot);
 	}
+	UnregisterSnapshot(snapshot);
 }
 
 /*
@@ -178,6 +183,10 @@ accum_derived_apply(AccumRegister *reg, AccumDeltaSet *set)
 void
 accum_derived_append(AccumRegister *reg, AccumDeltaSet *set)
 {
+	Snapshot	snapshot;
+
 	enter_all_cells(reg, set);
-	add(reg, ACCUM_DELTA, set);
+	snapshot = accum_direct_snapshot();
+	add(reg, ACCUM_DELTA, set, snapshot);
+	UnregisterSnapshot(snapshot);
 }

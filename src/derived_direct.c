@@ -58,7 +58,7 @@ typedef struct Writer
 
 /* Open a table to write it; false when that has to be done with SQL. */
 static bool
-writer_open(Writer *writer, AccumRegister *reg, AccumRole role)
+writer_open(Writer *writer, AccumRegister *reg, AccumRole role, Snapshot snapshot)
 {
 	Oid			relation = reg->relations[role];
 	Relation	rel;
@@ -75,7 +75,7 @@ writer_open(Writer *writer, AccumRegister *reg, AccumRole role)
 		table_close(rel, NoLock);
 		return false;
 	}
-	writer->snapshot = accum_direct_snapshot();
+	writer->snapshot = RegisterSnapshot(snapshot);
 	if (role != ACCUM_DELTA &&
 		!accum_cell_scan_open(&writer->scan, relation, &reg->columns[role], writer->snapshot))
 	{
@@ -327,25 +327,28 @@ write_part(Writer *writer, AccumDeltaSet *set, AccumRowKind kind)
  * Add a delta set to one table, deltas too large for it in two parts.  Returns
  * false, with nothing done, when that has to be done with SQL.
  *
- * Runs as the owner of the register.
+ * Runs as the owner of the register.  The snapshot is one of accum_direct_snapshot.
  */
 bool
-accum_derived_direct_add(AccumRegister *reg, AccumRole role, AccumDeltaSet *set)
+accum_derived_direct_add(AccumRegister *reg, AccumRole role, AccumDeltaSet *set,
+						 Snapshot snapshot)
 {
 	Writer		writer;
 	bool		more;
 
-	if (!writer_open(&writer, reg, role))
+	if (!writer_open(&writer, reg, role, snapshot))
 		return false;
 	more = write_part(&writer, set, ACCUM_ROW_FIRST);
 	writer_close(&writer);
 	if (!more)
 		return true;
 
-	/* A row's second change must be a later command's. */
-	if (!writer_open(&writer, reg, role))
+	/* A row's second change is a later command's, and has to see the first. */
+	snapshot = accum_direct_snapshot();
+	if (!writer_open(&writer, reg, role, snapshot))
 		elog(ERROR, "relation %s changed while it was written", reg->relation_names[role]);
 	(void) write_part(&writer, set, ACCUM_ROW_REST);
 	writer_close(&writer);
+	UnregisterSnapshot(snapshot);
 	return true;
 }

@@ -6,7 +6,9 @@
 #define ACCUM_DERIVED_DIRECT_H
 
 #include "delta_set.h"
+#include "utils/snapshot.h"
 
-extern bool accum_derived_direct_add(AccumRegister *reg, AccumRole role, AccumDeltaSet *set);
+extern bool accum_derived_direct_add(AccumRegister *reg, AccumRole role, AccumDeltaSet *set,
+									 Snapshot snapshot);
 
 #endif							/* ACCUM_DERIVED_DIRECT_H */

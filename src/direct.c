@@ -110,6 +110,8 @@ accum_direct_insert(AccumDirect *direct, TupleTableSlot *slot)
 /*
  * Insert a row, as ON CONFLICT DO NOTHING does; false when somebody else has
  * inserted one with its key.  Waits for whoever is doing so.
+ *
+ * Nothing is looked for first: the caller has just done so, and found nothing.
  */
 bool
 accum_direct_insert_new(AccumDirect *direct, TupleTableSlot *slot)
@@ -120,13 +122,13 @@ accum_direct_insert_new(AccumDirect *direct, TupleTableSlot *slot)
 	open_indices(direct);
 	slot->tts_tableOid = RelationGetRelid(direct->rel);
 	check_constraints(direct, slot);
-	if (!accum_check_index_constraints(direct->result, slot, direct->estate))
-		return false;
 	token = SpeculativeInsertionLockAcquire(GetCurrentTransactionId());
 	table_tuple_insert_speculative(direct->rel, slot, GetCurrentCommandId(true), 0, NULL, token);
 	accum_insert_index_tuples(direct->result, slot, direct->estate, NULL, &conflict);
 	table_tuple_complete_speculative(direct->rel, slot, token, !conflict);
 	SpeculativeInsertionLockRelease(GetCurrentTransactionId());
+	if (conflict)
+		(void) accum_check_index_constraints(direct->result, slot, direct->estate);
 	ResetPerTupleExprContext(direct->estate);
 	return !conflict;
 }

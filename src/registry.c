@@ -496,7 +496,8 @@ register_fill(AccumRegister *reg, HeapTuple tuple, Relation registers)
 				get_attnum(relation, "dim_hash"),
 				get_attnum(relation, "period"),
 				accum_columns_attnums(relation, reg->dims, reg->ndims),
-				accum_columns_attnums(relation, reg->resources, reg->nresources)
+				accum_columns_attnums(relation, reg->resources, reg->nresources),
+				InvalidOid
 			};
 		}
 		if (role == ACCUM_DELTA)
