@@ -122,6 +122,23 @@ accum_check_index_constraints(ResultRelInfo *result, TupleTableSlot *slot, EStat
 }
 
 /*
+ * ExecCloseIndices that keeps the locks, which a transaction with many posts would
+ * take again and again.  PostgreSQL 17 has indexes tidy up after inserts (commit
+ * c1ec02be1d).
+ */
+static inline void
+accum_close_indices(ResultRelInfo *result)
+{
+	for (int i = 0; i < result->ri_NumIndices; i++)
+	{
+#if PG_VERSION_NUM >= 170000
+		index_insert_cleanup(result->ri_IndexRelationDescs[i], result->ri_IndexRelationInfo[i]);
+#endif
+		index_close(result->ri_IndexRelationDescs[i], NoLock);
+	}
+}
+
+/*
  * ExecInsertIndexTuples after an update, with what that said of indexes, or with
  * NULL after an insert.  conflict asks to be told of a duplicate key instead of
  * an error.

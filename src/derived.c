@@ -110,8 +110,10 @@ insert_new_cells(AccumRegister *reg, AccumRole home, Tuplestorestate *rows)
 {
 	AccumPlanKey key = {.purpose = ACCUM_PLAN_NEW_CELLS};
 	SPIPlanPtr *plan = accum_register_plan(reg, &key);
+	AccumQueryState state;
 	uint64		n;
 
+	accum_query_begin(&state, accum_register_owner(reg));
 	accum_query_rows(ROWS_NAME, accum_row_shape(reg, home)->desc, rows);
 	if (*plan == NULL)
 	{
@@ -128,6 +130,7 @@ insert_new_cells(AccumRegister *reg, AccumRole home, Tuplestorestate *rows)
 	}
 	n = accum_guarded_run(reg, *plan, reg->relations[home], NULL, InvalidSnapshot, SPI_OK_INSERT);
 	accum_query_forget_rows(ROWS_NAME);
+	accum_query_end(&state);
 	return n;
 }
 

@@ -70,7 +70,8 @@ writer_open(Writer *writer, AccumRegister *reg, AccumRole role, Snapshot snapsho
 	rel = table_open(relation, RowExclusiveLock);
 
 	/* id and created_at are a delta's own. */
-	if (!accum_direct_possible(rel, writer->shape->desc->natts + (role == ACCUM_DELTA ? 2 : 0)))
+	if (!accum_register_runs_nothing(reg, role) ||
+		!accum_direct_possible(rel, writer->shape->desc->natts + (role == ACCUM_DELTA ? 2 : 0)))
 	{
 		table_close(rel, NoLock);
 		return false;
@@ -83,7 +84,7 @@ writer_open(Writer *writer, AccumRegister *reg, AccumRole role, Snapshot snapsho
 		table_close(rel, NoLock);
 		return false;
 	}
-	accum_direct_open(&writer->direct, rel);
+	accum_direct_open(&writer->direct, rel, role != ACCUM_DELTA);
 	writer->new_row = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsVirtual);
 	writer->context = CurrentMemoryContext;
 	writer->row_context = AllocSetContextCreate(CurrentMemoryContext, "accum derived row",

@@ -137,8 +137,10 @@ add_rows(AccumRegister *reg, AccumRole role, Tuplestorestate *rows, TupleDesc de
 	AccumPlanKey key = {.purpose = ACCUM_PLAN_ADD,.variant = role};
 	SPIPlanPtr *plan = accum_register_plan(reg, &key);
 	MemoryContext context = CurrentMemoryContext;
+	AccumQueryState state;
 	uint64		processed = 0;
 
+	accum_query_begin(&state, accum_register_owner(reg));
 	accum_query_rows(ROWS_NAME, desc, rows);
 	if (*plan == NULL)
 		*plan = accum_query_prepare(addition_sql(reg, role), 0, NULL, false);
@@ -160,6 +162,7 @@ add_rows(AccumRegister *reg, AccumRole role, Tuplestorestate *rows, TupleDesc de
 		blame_collision(reg, role);
 	accum_stats_add(reg, ACCUM_STAT_DERIVED_ROWS, (int64) processed);
 	accum_query_forget_rows(ROWS_NAME);
+	accum_query_end(&state);
 }
 
 /* Add one part of a delta set to a table; true when another has to follow. */

@@ -63,11 +63,12 @@ accum_direct_snapshot(void)
 							: GetLatestSnapshot());
 }
 
-/* Begin to write a table, which is locked; in the current memory context. */
+/* Begin to write a table, which is locked, in the current memory context. */
 void
-accum_direct_open(AccumDirect *direct, Relation rel)
+accum_direct_open(AccumDirect *direct, Relation rel, bool speculative)
 {
 	direct->rel = rel;
+	direct->speculative = speculative;
 	direct->context = CurrentMemoryContext;
 	direct->estate = NULL;
 }
@@ -84,7 +85,7 @@ open_indices(AccumDirect *direct)
 	MemoryContextSwitchTo(direct->estate->es_query_cxt);
 	direct->result = makeNode(ResultRelInfo);
 	InitResultRelInfo(direct->result, direct->rel, 0, NULL, 0);
-	ExecOpenIndices(direct->result, true);
+	ExecOpenIndices(direct->result, direct->speculative);
 	MemoryContextSwitchTo(old);
 }
 
@@ -189,13 +190,13 @@ accum_direct_update(AccumDirect *direct, TupleTableSlot *stored, TupleTableSlot 
 	return false;
 }
 
-/* What was written counts for the commands that follow. */
+/* What was written counts for the commands that follow.  Locks stay. */
 void
 accum_direct_close(AccumDirect *direct)
 {
 	if (direct->estate != NULL)
 	{
-		ExecCloseIndices(direct->result);
+		accum_close_indices(direct->result);
 		FreeExecutorState(direct->estate);
 	}
 	CommandCounterIncrement();

@@ -66,13 +66,13 @@ change_apply(AccumChange *change)
 {
 	AccumQueryState state;
 
-	accum_query_begin(&state, accum_register_owner(change->reg));
+	accum_identity_begin(&state, accum_register_owner(change->reg));
 	accum_documents_store(change->documents);
 	if (change->reg->high_write)
 		accum_derived_append(change->reg, change->set);
 	else
 		accum_derived_apply(change->reg, change->set);
-	accum_query_end(&state);
+	accum_identity_end(&state);
 	accum_documents_free(change->documents);
 	accum_delta_set_free(change->set);
 	pfree(change);

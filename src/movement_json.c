@@ -31,16 +31,22 @@
 /* Error context shows this much of an offending value. */
 #define MAX_SHOWN_BYTES 100
 
+/* The columns of a register's batches, and their keys in order. */
+typedef struct AccumBatchShape
+{
+	TupleDesc	desc;
+	AccumKey   *keys;
+	AccumColumn period;			/* as far as needed to read one */
+} AccumBatchShape;
+
 typedef struct Decoder
 {
 	AccumRegister *reg;
 	AccumBatch *batch;
-	AccumKey   *keys;
-	int			nkeys;
+	AccumBatchShape *shape;
 	TupleTableSlot *slot;
 	bool	   *seen;			/* per column: the key was there */
 	MemoryContext row_context;
-	AccumColumn period;
 	bool		repost;
 	Datum		recorder;		/* repost: the document */
 
@@ -121,21 +127,39 @@ batch_desc(AccumRegister *reg)
 	return desc;
 }
 
-static void
-decoder_init_keys(Decoder *decoder)
+static AccumKey *
+batch_keys(AccumRegister *reg)
 {
 	static const char *const fixed[] = {"recorder", "period", "movement_type"};
+	AccumKey   *keys = palloc(sizeof(AccumKey) * batch_ncolumns(reg));
 
-	decoder->nkeys = batch_ncolumns(decoder->reg);
-	decoder->keys = palloc(sizeof(AccumKey) * decoder->nkeys);
-	for (int i = 0; i < decoder->nkeys; i++)
+	for (int i = 0; i < batch_ncolumns(reg); i++)
 	{
-		const char *name = i < ACCUM_BATCH_DIMS ? fixed[i]
-			: batch_column(decoder->reg, i)->name;
+		const char *name = i < ACCUM_BATCH_DIMS ? fixed[i] : batch_column(reg, i)->name;
 
-		decoder->keys[i] = (AccumKey) {name, strlen(name), i};
+		keys[i] = (AccumKey) {name, strlen(name), i};
 	}
-	accum_keys_sort(decoder->keys, decoder->nkeys);
+	accum_keys_sort(keys, batch_ncolumns(reg));
+	return keys;
+}
+
+/* The shape of a register's batches; it lives as long as the entry does. */
+static AccumBatchShape *
+batch_shape(AccumRegister *reg)
+{
+	if (reg->batch_shape == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(reg->context);
+		AccumBatchShape *shape = palloc0(sizeof(AccumBatchShape));
+
+		shape->desc = batch_desc(reg);
+		shape->keys = batch_keys(reg);
+		shape->period = (AccumColumn) {.name = "period",.type = TIMESTAMPTZOID,.typmod = -1};
+		fmgr_info_cxt(F_TIMESTAMPTZ_IN, &shape->period.input, reg->context);
+		reg->batch_shape = shape;
+		MemoryContextSwitchTo(old);
+	}
+	return reg->batch_shape;
 }
 
 static void
@@ -185,7 +209,7 @@ decode_period(Decoder *decoder, const JsonbValue *json)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("key \"period\" of movement %d must be a string", decoder->position)));
-	value = accum_column_from_json(decoder->reg, &decoder->period, json, &isnull);
+	value = accum_column_from_json(decoder->reg, &decoder->shape->period, json, &isnull);
 	if (!accum_period_valid(&decoder->reg->zone, DatumGetTimestampTz(value)))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
@@ -308,10 +332,11 @@ decode_object(Decoder *decoder, JsonbIterator **it)
 	AccumDay	day;
 
 	ExecClearTuple(slot);
-	memset(decoder->seen, 0, sizeof(bool) * decoder->nkeys);
+	memset(decoder->seen, 0, sizeof(bool) * batch_ncolumns(decoder->reg));
 	while (JsonbIteratorNext(it, &v, true) == WJB_KEY)
 	{
-		const AccumKey *key = accum_keys_find(decoder->keys, decoder->nkeys,
+		const AccumKey *key = accum_keys_find(decoder->shape->keys,
+											  batch_ncolumns(decoder->reg),
 											  v.val.string.val, v.val.string.len);
 		bool		isnull = false;
 		Datum		value;
@@ -405,7 +430,7 @@ accum_batch_decode(AccumRegister *reg, Jsonb *data, const char *recorder)
 	if (recorder != NULL)
 		decoder.recorder = accum_column_from_text(reg, &reg->recorder, pstrdup(recorder));
 
-	batch->desc = batch_desc(reg);
+	batch->desc = batch_shape(reg)->desc;
 	batch->rows = tuplestore_begin_heap(false, false, work_mem);
 	batch->units = palloc(sizeof(AccumDay) * MAX_UNITS);
 	decoder.batch = batch;
@@ -413,9 +438,7 @@ accum_batch_decode(AccumRegister *reg, Jsonb *data, const char *recorder)
 	decoder.seen = palloc(sizeof(bool) * batch_ncolumns(reg));
 	decoder.row_context = AllocSetContextCreate(CurrentMemoryContext, "accum JSON movement",
 												ALLOCSET_SMALL_SIZES);
-	decoder.period = (AccumColumn) {.name = "period",.type = TIMESTAMPTZOID,.typmod = -1};
-	fmgr_info(F_TIMESTAMPTZ_IN, &decoder.period.input);
-	decoder_init_keys(&decoder);
+	decoder.shape = batch_shape(reg);
 
 	error_context.previous = error_context_stack;
 	error_context_stack = &error_context;

@@ -134,7 +134,7 @@ find_target(Writer *writer, TimestampTz period)
 	target->relation = RelationGetRelid(rel);
 	(void) accum_leaf_register(rel, &leaf);
 	target->leaf = leaf;
-	accum_direct_open(&target->direct, rel);
+	accum_direct_open(&target->direct, rel, false);
 	target->row = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsVirtual);
 	writer->targets = lcons(target, writer->targets);
 	return target;

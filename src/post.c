@@ -135,9 +135,9 @@ store_documents_ahead(AccumRegister *reg, AccumBatch *batch)
 	ExecDropSingleTupleTableSlot(slot);
 	tuplestore_rescan(batch->rows);
 
-	accum_query_begin(&state, accum_register_owner(reg));
+	accum_identity_begin(&state, accum_register_owner(reg));
 	accum_documents_store(documents);
-	accum_query_end(&state);
+	accum_identity_end(&state);
 	accum_documents_free(documents);
 }
 

@@ -49,6 +49,26 @@ accum_query_param(AccumQuery *query, Oid type, Datum value)
 }
 
 /*
+ * Act as role, for work that runs no code of anybody's: search_path stays the
+ * caller's.  On error the transaction's clean-up puts everything back.
+ */
+void
+accum_identity_begin(AccumQueryState *state, Oid role)
+{
+	state->guc_level = 0;
+	GetUserIdAndSecContext(&state->user, &state->security_context);
+	SetUserIdAndSecContext(role, state->security_context |
+						   SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
+}
+
+/* Take the caller's identity again. */
+void
+accum_identity_end(const AccumQueryState *state)
+{
+	SetUserIdAndSecContext(state->user, state->security_context);
+}
+
+/*
  * Connect to SPI, as role when it is a valid role, else as the caller.
  *
  * On error the transaction's clean-up puts everything back.
@@ -62,9 +82,7 @@ accum_query_begin(AccumQueryState *state, Oid role)
 	state->guc_level = 0;
 	if (!OidIsValid(role))
 		return;
-	GetUserIdAndSecContext(&state->user, &state->security_context);
-	SetUserIdAndSecContext(role, state->security_context |
-						   SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
+	accum_identity_begin(state, role);
 	state->guc_level = NewGUCNestLevel();
 	accum_query_set("search_path", "pg_catalog, pg_temp");
 }
@@ -84,7 +102,7 @@ accum_query_end(const AccumQueryState *state)
 	if (state->guc_level != 0)
 	{
 		AtEOXact_GUC(true, state->guc_level);
-		SetUserIdAndSecContext(state->user, state->security_context);
+		accum_identity_end(state);
 	}
 	if (SPI_finish() != SPI_OK_FINISH)
 		elog(ERROR, "SPI_finish failed");

@@ -15,8 +15,8 @@
  *
  * A post to a known document takes no lock here.
  *
- * All functions run inside an accum_query_begin() as the register's owner,
- * except those on AccumDocuments that only collect.
+ * Functions that write run as the register's owner, those that lock, claim and
+ * bump inside an accum_query_begin().
  */
 #include "postgres.h"
 
@@ -150,7 +150,7 @@ map_insert(Relation map, const TupleTableSlot *document)
 	TupleTableSlot *row = MakeSingleTupleTableSlot(RelationGetDescr(map), &TTSOpsVirtual);
 	AccumDirect direct;
 
-	accum_direct_open(&direct, map);
+	accum_direct_open(&direct, map, true);
 	ExecClearTuple(row);
 	memset(row->tts_isnull, false, sizeof(bool) * MAP_COLUMNS);
 	row->tts_values[0] = document->tts_values[0];
@@ -175,7 +175,8 @@ documents_store_one(AccumDocuments *documents)
 	Snapshot	snapshot;
 	Relation	index;
 
-	if (!accum_direct_possible(map, MAP_COLUMNS) || !OidIsValid(RelationGetPrimaryKeyIndex(map)))
+	if (!accum_direct_possible(map, MAP_COLUMNS) ||
+		!accum_register_runs_nothing(documents->reg, ACCUM_RECORDERS) || !OidIsValid(RelationGetPrimaryKeyIndex(map)))
 	{
 		table_close(map, NoLock);
 		return false;
@@ -205,12 +206,14 @@ accum_documents_store(AccumDocuments *documents)
 {
 	AccumRegister *reg = documents->reg;
 	AccumPlanKey key = {.purpose = ACCUM_PLAN_STORE};
+	AccumQueryState state;
 	SPIPlanPtr *plan;
 
 	if (documents->rows == NULL ||
 		(tuplestore_tuple_count(documents->rows) == 1 && documents_store_one(documents)))
 		return;
 	plan = accum_register_plan(reg, &key);
+	accum_query_begin(&state, accum_register_owner(reg));
 	accum_query_rows(ROWS_NAME, documents->desc, documents->rows);
 	if (*plan == NULL)
 		*plan = accum_query_prepare(psprintf("INSERT INTO %s (recorder, unit_start) "
@@ -224,6 +227,7 @@ accum_documents_store(AccumDocuments *documents)
 	(void) accum_guarded_run(reg, *plan, reg->relations[ACCUM_RECORDERS], NULL, InvalidSnapshot,
 							 SPI_OK_INSERT);
 	accum_query_forget_rows(ROWS_NAME);
+	accum_query_end(&state);
 }
 
 void

@@ -444,6 +444,27 @@ unit_value(HeapTuple tuple, Relation rel, AttrNumber attnum)
 	return unit;
 }
 
+/* Has a relation a CHECK constraint, or an index with an expression or a predicate? */
+static bool
+has_code(Oid relation)
+{
+	Relation	rel = table_open(relation, AccessShareLock);
+	TupleConstr *constraints = RelationGetDescr(rel)->constr;
+	bool		result = constraints != NULL && constraints->num_check > 0;
+	ListCell   *lc;
+
+	foreach(lc, RelationGetIndexList(rel))
+	{
+		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
+
+		if (RelationGetIndexExpressions(index) != NIL || RelationGetIndexPredicate(index) != NIL)
+			result = true;
+		index_close(index, AccessShareLock);
+	}
+	table_close(rel, AccessShareLock);
+	return result;
+}
+
 /* Fill an entry from its row in accum._registers and the movements table. */
 static void
 register_fill(AccumRegister *reg, HeapTuple tuple, Relation registers)
@@ -490,6 +511,7 @@ register_fill(AccumRegister *reg, HeapTuple tuple, Relation registers)
 		reg->relation_names[role] =
 			quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)),
 									   get_rel_name(relation));
+		reg->has_code[role] = role != ACCUM_MOVEMENTS && has_code(relation);
 		if (role >= ACCUM_DELTA)
 		{
 			reg->columns[role] = (AccumCellColumns) {

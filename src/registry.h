@@ -115,8 +115,10 @@ typedef struct AccumRegister
 	Oid			relations[ACCUM_ROLES];	/* InvalidOid where there is none */
 	AccumCellColumns columns[ACCUM_ROLES];	/* of deltas and derived tables */
 	AccumDeltaColumns delta_columns;
+	struct AccumBatchShape *batch_shape;	/* movement_json.c's, NULL until needed */
 	struct AccumRowShape *row_shapes[ACCUM_ROLES];	/* derived_row.c's, NULL until needed */
 	char	   *relation_names[ACCUM_ROLES];	/* qualified and quoted */
+	bool		has_code[ACCUM_ROLES];	/* see accum_register_runs_nothing */
 	HTAB	   *plans;			/* AccumPlanKey -> SPI plan */
 	MemoryContext context;		/* owns everything above */
 	struct AccumRegister *next_retired;
@@ -130,6 +132,17 @@ static inline bool
 accum_register_has(const AccumRegister *reg, AccumRole role)
 {
 	return OidIsValid(reg->relations[role]);
+}
+
+/*
+ * Does writing a row of a relation run no code of its owner's, as an index on an
+ * expression or a CHECK constraint would?  What an invalidation has marked is not
+ * relied upon.
+ */
+static inline bool
+accum_register_runs_nothing(const AccumRegister *reg, AccumRole role)
+{
+	return reg->valid && !reg->has_code[role];
 }
 
 /* What the caller must be allowed to do with movements. */
