@@ -332,13 +332,22 @@ register_change(AccumRegister *reg, const AccumRegisterDef *def)
 	accum_query_end(&state);
 }
 
+/* Does any table of a register hide rows from somebody? */
 static bool
-has_row_security(Oid relation)
+has_row_security(AccumRegister *reg)
 {
-	Relation	rel = table_open(relation, AccessShareLock);
-	bool		result = rel->rd_rel->relrowsecurity;
+	bool		result = false;
 
-	table_close(rel, NoLock);
+	for (AccumRole role = 0; role < ACCUM_ROLES && !result; role++)
+	{
+		Relation	rel;
+
+		if (!accum_register_has(reg, role))
+			continue;
+		rel = table_open(reg->relations[role], AccessShareLock);
+		result = rel->rd_rel->relrowsecurity;
+		table_close(rel, NoLock);
+	}
 	return result;
 }
 
@@ -360,12 +369,15 @@ create_deltas(AccumRegister *reg, const AccumRegisterDef *def)
 	accum_ddl_add_deltas(&sql, def);
 	(void) accum_query_command(sql.data, SPI_OK_UTILITY);
 	deltas = get_relname_relid(accum_relation_name(reg->name, ACCUM_DELTA), accum_schema_oid());
-	if (has_row_security(totals))
+	if (has_row_security(reg))
+	{
 		ereport(NOTICE,
 				(errmsg("privileges on table \"%s\" have to be granted", get_rel_name(deltas)),
 				 errdetail("Tables of register \"%s\" have row security, which it needs, too.", reg->name)));
-	else
-		accum_rights_restore(rights, deltas, accum_ident(get_rel_name(deltas), ""));
+		accum_rights_forget(rights);
+	}
+	accum_rights_restore(rights, deltas,
+						 quote_qualified_identifier(ACCUM_SCHEMA, get_rel_name(deltas)));
 	accum_query_end(&state);
 
 	accum_query_begin(&state, accum_registry_owner());

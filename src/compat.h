@@ -102,12 +102,13 @@ accum_table_tuple_update(Relation rel, ItemPointer tid, TupleTableSlot *slot, Co
 }
 
 /*
- * Is there no row with the same unique key, once those who are writing one are
- * done?  PostgreSQL 18 wants to know the row's own place if it has one (commit
+ * Is there no row with the same key of the arbiter index, once those who are writing
+ * one are done?  PostgreSQL 18 wants to know the row's own place if it has one (commit
  * 9321d2fdf8).
  */
 static inline bool
-accum_check_index_constraints(ResultRelInfo *result, TupleTableSlot *slot, EState *estate)
+accum_check_index_constraints(ResultRelInfo *result, TupleTableSlot *slot, EState *estate,
+							  List *arbiters)
 {
 	ItemPointerData conflict;
 
@@ -115,9 +116,9 @@ accum_check_index_constraints(ResultRelInfo *result, TupleTableSlot *slot, EStat
 	ItemPointerData none;
 
 	ItemPointerSetInvalid(&none);
-	return ExecCheckIndexConstraints(result, slot, estate, &conflict, &none, NIL);
+	return ExecCheckIndexConstraints(result, slot, estate, &conflict, &none, arbiters);
 #else
-	return ExecCheckIndexConstraints(result, slot, estate, &conflict, NIL);
+	return ExecCheckIndexConstraints(result, slot, estate, &conflict, arbiters);
 #endif
 }
 
@@ -140,19 +141,19 @@ accum_close_indices(ResultRelInfo *result)
 
 /*
  * ExecInsertIndexTuples after an update, with what that said of indexes, or with
- * NULL after an insert.  conflict asks to be told of a duplicate key instead of
- * an error.
+ * NULL after an insert.  conflict asks to be told of a duplicate key of the arbiter
+ * index instead of an error.
  */
 static inline void
 accum_insert_index_tuples(ResultRelInfo *result, TupleTableSlot *slot, EState *estate,
-						  const AccumUpdateIndexes *updated, bool *conflict)
+						  const AccumUpdateIndexes *updated, bool *conflict, List *arbiters)
 {
 #if PG_VERSION_NUM >= 160000
 	(void) ExecInsertIndexTuples(result, slot, estate, updated != NULL, conflict != NULL,
-								 conflict, NIL, updated != NULL && *updated == TU_Summarizing);
+								 conflict, arbiters, updated != NULL && *updated == TU_Summarizing);
 #else
 	(void) ExecInsertIndexTuples(result, slot, estate, updated != NULL, conflict != NULL,
-								 conflict, NIL);
+								 conflict, arbiters);
 #endif
 }
 

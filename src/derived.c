@@ -124,8 +124,9 @@ insert_new_cells(AccumRegister *reg, AccumRole home, Tuplestorestate *rows)
 		accum_row_append_columns(&sql, reg, home, "", 0);
 		appendStringInfoString(&sql, ") SELECT ");
 		accum_row_append_columns(&sql, reg, home, "d.", 0);
-		appendStringInfo(&sql, " FROM " ROWS_NAME " d ORDER BY %sd.dim_hash ON CONFLICT DO NOTHING",
-						 accum_row_by_unit(home) ? "d.period, " : "");
+		appendStringInfo(&sql, " FROM " ROWS_NAME " d ORDER BY %sd.dim_hash ON CONFLICT (dim_hash%s) DO NOTHING",
+						 accum_row_by_unit(home) ? "d.period, " : "",
+						 accum_row_by_unit(home) ? ", period" : "");
 		*plan = accum_query_prepare(sql.data, 0, NULL, false);
 	}
 	n = accum_guarded_run(reg, *plan, reg->relations[home], NULL, InvalidSnapshot, SPI_OK_INSERT);

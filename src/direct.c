@@ -86,6 +86,14 @@ open_indices(AccumDirect *direct)
 	direct->result = makeNode(ResultRelInfo);
 	InitResultRelInfo(direct->result, direct->rel, 0, NULL, 0);
 	ExecOpenIndices(direct->result, direct->speculative);
+	direct->primary_key = NIL;
+	for (int i = 0; i < direct->result->ri_NumIndices; i++)
+	{
+		Relation	index = direct->result->ri_IndexRelationDescs[i];
+
+		if (index->rd_index->indisprimary)
+			direct->primary_key = list_make1_oid(RelationGetRelid(index));
+	}
 	MemoryContextSwitchTo(old);
 }
 
@@ -104,13 +112,14 @@ accum_direct_insert(AccumDirect *direct, TupleTableSlot *slot)
 	slot->tts_tableOid = RelationGetRelid(direct->rel);
 	check_constraints(direct, slot);
 	table_tuple_insert(direct->rel, slot, GetCurrentCommandId(true), 0, NULL);
-	accum_insert_index_tuples(direct->result, slot, direct->estate, NULL, NULL);
+	accum_insert_index_tuples(direct->result, slot, direct->estate, NULL, NULL, NIL);
 	ResetPerTupleExprContext(direct->estate);
 }
 
 /*
- * Insert a row, as ON CONFLICT DO NOTHING does; false when somebody else has
- * inserted one with its key.  Waits for whoever is doing so.
+ * Insert a row, as ON CONFLICT DO NOTHING does for the primary key; false when
+ * somebody else has inserted one with its key.  Waits for whoever is doing so.  A
+ * duplicate in another index is an error.
  *
  * Nothing is looked for first: the caller has just done so, and found nothing.
  */
@@ -125,11 +134,13 @@ accum_direct_insert_new(AccumDirect *direct, TupleTableSlot *slot)
 	check_constraints(direct, slot);
 	token = SpeculativeInsertionLockAcquire(GetCurrentTransactionId());
 	table_tuple_insert_speculative(direct->rel, slot, GetCurrentCommandId(true), 0, NULL, token);
-	accum_insert_index_tuples(direct->result, slot, direct->estate, NULL, &conflict);
+	accum_insert_index_tuples(direct->result, slot, direct->estate, NULL, &conflict,
+							  direct->primary_key);
 	table_tuple_complete_speculative(direct->rel, slot, token, !conflict);
 	SpeculativeInsertionLockRelease(GetCurrentTransactionId());
 	if (conflict)
-		(void) accum_check_index_constraints(direct->result, slot, direct->estate);
+		(void) accum_check_index_constraints(direct->result, slot, direct->estate,
+											 direct->primary_key);
 	ResetPerTupleExprContext(direct->estate);
 	return !conflict;
 }
@@ -173,7 +184,8 @@ accum_direct_update(AccumDirect *direct, TupleTableSlot *stored, TupleTableSlot 
 		if (indexes != ACCUM_UPDATE_NO_INDEXES)
 		{
 			open_indices(direct);
-			accum_insert_index_tuples(direct->result, slot, direct->estate, &indexes, NULL);
+			accum_insert_index_tuples(direct->result, slot, direct->estate, &indexes, NULL,
+									  NIL);
 			ResetPerTupleExprContext(direct->estate);
 		}
 		return true;

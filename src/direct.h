@@ -18,6 +18,7 @@ typedef struct AccumDirect
 	MemoryContext context;
 	EState	   *estate;			/* NULL until then */
 	ResultRelInfo *result;
+	List	   *primary_key;	/* the index's OID */
 } AccumDirect;
 
 extern bool accum_debug_sql_writes;

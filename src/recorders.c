@@ -220,7 +220,7 @@ accum_documents_store(AccumDocuments *documents)
 											 "SELECT DISTINCT d.recorder, d.unit_start FROM " ROWS_NAME " d "
 											 "WHERE NOT EXISTS (SELECT FROM %s r WHERE r.recorder = d.recorder "
 											 "AND r.unit_start = d.unit_start) "
-											 "ORDER BY d.recorder, d.unit_start ON CONFLICT DO NOTHING",
+											 "ORDER BY d.recorder, d.unit_start ON CONFLICT (recorder, unit_start) DO NOTHING",
 											 reg->relation_names[ACCUM_RECORDERS],
 											 reg->relation_names[ACCUM_RECORDERS]),
 									0, NULL, false);
@@ -254,7 +254,7 @@ accum_recorder_claim(AccumRegister *reg, Datum recorder)
 
 	if (*plan == NULL)
 		*plan = accum_query_prepare(psprintf("INSERT INTO %s (recorder, unit_start) "
-											 "VALUES ($1, '-infinity') ON CONFLICT DO NOTHING",
+											 "VALUES ($1, '-infinity') ON CONFLICT (recorder, unit_start) DO NOTHING",
 											 reg->relation_names[ACCUM_RECORDERS]),
 									1, &reg->recorder.type, false);
 	(void) accum_guarded_run(reg, *plan, reg->relations[ACCUM_RECORDERS], &recorder, InvalidSnapshot,

@@ -124,6 +124,14 @@ acl_store(const AccumRights *rights, Oid object, AttrNumber attnum, Acl *acl)
 	table_close(rel, RowExclusiveLock);
 }
 
+/* Leave the owner, and nobody with a privilege but the owner. */
+void
+accum_rights_forget(AccumRights *rights)
+{
+	rights->acl = NULL;
+	rights->columns = NIL;
+}
+
 /*
  * Give an object that was made anew, by the current role and connected to SPI,
  * the owner and privileges that it had.  Columns that it has no more are left

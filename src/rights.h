@@ -17,6 +17,7 @@ typedef struct AccumRights
 } AccumRights;
 
 extern AccumRights *accum_rights_of(Oid catalog, Oid object);
+extern void accum_rights_forget(AccumRights *rights);
 extern void accum_rights_restore(const AccumRights *rights, Oid object, const char *name);
 
 #endif							/* ACCUM_RIGHTS_H */

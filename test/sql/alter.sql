@@ -182,7 +182,7 @@ SELECT pg_temp.verified('alt_req'), pg_temp.differences('alt_req');
 -- Arguments.  Nothing to do is done at once.
 SELECT pg_temp.state('alt') AS state, md5(string_agg(o, '' ORDER BY o)) AS objects FROM pg_temp.objects('alt') AS o \gset
 SELECT pg_temp.try(format('SELECT accum.register_alter(%s)', a)) FROM unnest(ARRAY['NULL', '''nothing''', '''alt''', '''alt'', NULL, NULL, NULL, NULL', '''alt'', ''{}''', '''alt'', ''[]'', ''{}'', add_attributes => ''[]''',
-    '''alt'', high_write => true', '''alt'', high_write => false', '''nothing'', ''{}''']) AS a;
+    '''alt'', high_write => false', '''nothing'', ''{}''']) AS a;
 SELECT a, pg_temp.try(format('SELECT accum.register_alter(''alt'', %s)', a)) FROM unnest(ARRAY['''5''', '''null''', '''["x"]''', '''[{"name": "x"}]''', '''[{"name": "ok", "type": "int"}, {"name": "x", "typ": "int"}]''', '''{"x": 5}''', '''{"x": "nothing"}''',
     '''{"x": "json"}''', '''{"x": "regclass"}''', '''{"X": "int"}''', '''{"period": "int"}''', '''{"x": "int; DROP TABLE accum._registers"}''', 'add_resources => ''{"x": "text"}''', 'add_resources => ''[{"name": "x", "type": "int", "required": true}]''',
     'add_resources => ''7''', 'add_attributes => ''{"x": "record"}''', 'add_attributes => ''{"id": "int"}''']) AS a;

@@ -1,7 +1,9 @@
 --
 -- Watching registers, on a server without shared_preload_libraries.
 --
-SELECT name, setting, unit, short_desc FROM accum._config ORDER BY name COLLATE "C";
+SELECT name, setting, unit, short_desc FROM accum._config WHERE name !~ 'sql_writes' ORDER BY name COLLATE "C";
+-- This one is on where the tests are run the other way.
+SELECT name, unit, short_desc FROM accum._config WHERE name ~ 'sql_writes';
 -- The view knows the settings also where nothing else has loaded the library.
 \c -
 SELECT count(*) > 0 AS settings FROM accum._config;
