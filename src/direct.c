@@ -126,22 +126,26 @@ accum_direct_insert(AccumDirect *direct, TupleTableSlot *slot)
 bool
 accum_direct_insert_new(AccumDirect *direct, TupleTableSlot *slot)
 {
-	uint32		token;
-	bool		conflict = false;
+	bool		conflict;
 
 	open_indices(direct);
 	slot->tts_tableOid = RelationGetRelid(direct->rel);
 	check_constraints(direct, slot);
-	token = SpeculativeInsertionLockAcquire(GetCurrentTransactionId());
-	table_tuple_insert_speculative(direct->rel, slot, GetCurrentCommandId(true), 0, NULL, token);
-	accum_insert_index_tuples(direct->result, slot, direct->estate, NULL, &conflict,
-							  direct->primary_key);
-	table_tuple_complete_speculative(direct->rel, slot, token, !conflict);
-	SpeculativeInsertionLockRelease(GetCurrentTransactionId());
-	if (conflict)
-		(void) accum_check_index_constraints(direct->result, slot, direct->estate,
-											 direct->primary_key);
-	ResetPerTupleExprContext(direct->estate);
+	do
+	{
+		uint32		token = SpeculativeInsertionLockAcquire(GetCurrentTransactionId());
+
+		conflict = false;
+		table_tuple_insert_speculative(direct->rel, slot, GetCurrentCommandId(true), 0, NULL, token);
+		accum_insert_index_tuples(direct->result, slot, direct->estate, NULL, &conflict,
+								  direct->primary_key);
+		table_tuple_complete_speculative(direct->rel, slot, token, !conflict);
+		SpeculativeInsertionLockRelease(GetCurrentTransactionId());
+		ResetPerTupleExprContext(direct->estate);
+
+		/* Whoever was faster may have rolled back when we have waited. */
+	} while (conflict && accum_check_index_constraints(direct->result, slot, direct->estate,
+													   direct->primary_key));
 	return !conflict;
 }
 
