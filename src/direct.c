@@ -174,6 +174,7 @@ accum_direct_update(AccumDirect *direct, TupleTableSlot *stored, TupleTableSlot 
 	TM_FailureData failure;
 	TM_Result	result;
 
+	CheckCmdReplicaIdentity(direct->rel, CMD_UPDATE);
 	slot->tts_tableOid = RelationGetRelid(direct->rel);
 	if (RelationGetDescr(direct->rel)->constr != NULL &&
 		RelationGetDescr(direct->rel)->constr->num_check > 0)

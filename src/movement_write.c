@@ -102,7 +102,8 @@ open_partition(Writer *writer, TimestampTz period)
 		rel = table_open(oid, RowExclusiveLock);
 		if (find_partition(writer->movements, period) == oid)
 		{
-			if (accum_direct_possible(rel, batch_ncolumns(writer->reg) + OWN_COLUMNS))
+			if (rel->rd_rel->relkind == RELKIND_RELATION &&
+				accum_direct_possible(rel, batch_ncolumns(writer->reg) + OWN_COLUMNS))
 				return rel;
 			table_close(rel, NoLock);
 			return NULL;
@@ -247,6 +248,7 @@ accum_movements_write(AccumRegister *reg, AccumChange *change, TupleDesc desc,
 	bool		possible;
 
 	PreventCommandIfReadOnly("INSERT");
+	PreventCommandIfParallelMode("INSERT");
 	writer.movements = table_open(reg->movements, NoLock);
 	slot = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
 	possible = movements_are_writable(reg, writer.movements) && open_targets(&writer, rows, slot);

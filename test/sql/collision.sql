@@ -64,6 +64,56 @@ BEGIN
 END $$;
 SELECT bits, f.* FROM generate_series(1, 4) AS bits, pg_temp.batch(bits) AS f;
 
+-- Registers without a cache: cells whose movements are years apart meet, too.
+SELECT accum.register_create('col_flow', '{"w": "int"}', '{"q": "int"}', kind => 'turnover'), accum.register_create('col_flow_hw', '{"w": "int"}', '{"q": "int"}', kind => 'turnover', totals_period => 'year', year_start => 4, high_write => true);
+CREATE FUNCTION pg_temp.flow(register text) RETURNS TABLE (way text, stored bigint, codes text, changed bigint, differences bigint) LANGUAGE plpgsql AS $$
+DECLARE
+    before text;
+    result text;
+    movement text := 'jsonb_build_object(''recorder'', ''a'', ''period'', date ''0001-02-01'' + i * 4000, ''w'', i, ''q'', 1)';
+    one_by_one text[];
+BEGIN
+    PERFORM set_config('pg_accumulator.debug_hash_bits', '2', true);
+    one_by_one := ARRAY[
+        'SELECT accum.register_post(%1$L, (SELECT %2$s FROM generate_series(%3$s, %3$s) AS i))',
+        'INSERT INTO accum.%1$I_movements (recorder, period, w, q) SELECT ''a'', date ''0001-02-01'' + i * 4000, i, 1 FROM generate_series(%3$s, %3$s) AS i',
+        'SELECT accum.register_repost(%1$L, ''a%3$s'', (SELECT jsonb_agg(%2$s - ''recorder'') FROM generate_series(%3$s, %3$s) AS i))'];
+    FOR i IN 0..3 LOOP
+        stored := 0;
+        codes := '';
+        changed := 0;
+        FOR j IN 1..12 LOOP
+            before := pg_temp.state(register);
+            way := CASE WHEN i = 0 THEN 'in one statement' ELSE (ARRAY['post', 'insert', 'repost'])[i] END;
+            IF i = 0 THEN
+                result := pg_temp.try_code(format((ARRAY[
+                    'SELECT accum.register_post(%1$L, (SELECT jsonb_agg(%2$s) FROM generate_series(1 + %3$s, 5 + %3$s) AS i))',
+                    'INSERT INTO accum.%1$I_movements (recorder, period, w, q) SELECT ''a'', date ''0001-02-01'' + i * 4000, i, 1 FROM generate_series(%3$s, 4 + %3$s) AS i'])[1 + j % 2],
+                    register, movement, j));
+            ELSE
+                result := pg_temp.try_code(format(one_by_one[i], register, movement, i * 20 + j));
+            END IF;
+            IF result LIKE 'ok: %' THEN
+                stored := stored + 1;
+            ELSE
+                codes := codes || CASE WHEN codes LIKE '%' || result || '%' THEN '' ELSE result || ' ' END;
+                changed := changed + (pg_temp.state(register) <> before)::int;
+            END IF;
+            IF j = 6 AND i = 1 THEN
+                PERFORM accum._delta_flush_register(register);
+            ELSIF j = 6 THEN
+                PERFORM accum.register_rebuild_totals(register);
+            END IF;
+        END LOOP;
+        differences := pg_temp.differences(register);
+        RETURN NEXT;
+    END LOOP;
+END $$;
+SELECT register, way, stored <= 4, codes, changed, differences FROM unnest('{col_flow,col_flow_hw}'::text[]) AS register, pg_temp.flow(register) AS f;
+SELECT register, accum._delta_flush_register(register) >= 0, accum._delta_count(register), pg_temp.differences(register), (SELECT count(*) FROM accum.register_verify(register) WHERE status <> 'OK') FROM unnest('{col_flow,col_flow_hw}'::text[]) AS register;
+SELECT count(*) BETWEEN 1 AND 4 FROM (SELECT DISTINCT w FROM accum.col_flow_movements) AS cells;
+SELECT count(*) BETWEEN 1 AND 4 FROM (SELECT DISTINCT w FROM accum.col_flow_hw_movements) AS cells;
+
 -- The message.
 SET pg_accumulator.debug_hash_bits = 1;
 SELECT accum.register_create('col_text', '{"w": "int"}', '{"q": "int"}');
