@@ -281,6 +281,7 @@ accum_fold(AccumRegister *reg, TimestampTz older_than, int64 limit)
 		return folded;
 	while (!try_fold(reg, older_than, limit, left_out, &nleft_out, &folded))
 		;
+	folded.left_out = nleft_out;
 	if (folded.deltas > 0)
 		note_fold(reg);
 	accum_stats_add(reg, ACCUM_STAT_DELTAS_FOLDED, folded.deltas);

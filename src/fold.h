@@ -12,6 +12,7 @@ typedef struct AccumFolded
 {
 	int64		deltas;
 	int64		cells;
+	int			left_out;		/* cells whose sums do not fit */
 } AccumFolded;
 
 extern AccumFolded accum_fold(AccumRegister *reg, TimestampTz older_than, int64 limit);

@@ -215,13 +215,18 @@ upkeep_run(const Candidate *candidate, LOCKMODE lockmode, Upkeep upkeep)
 	return result;
 }
 
+/* Some cell of the register having its turn could not be folded. */
+static bool cells_left_out;
+
 static int64
 fold_batch(AccumRegister *reg)
 {
 	TimestampTz older_than = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
 														 -accum_delta_merge_delay);
+	AccumFolded folded = accum_fold(reg, older_than, accum_delta_merge_batch_size);
 
-	return accum_fold(reg, older_than, accum_delta_merge_batch_size).deltas;
+	cells_left_out = cells_left_out || folded.left_out > 0;
+	return folded.deltas;
 }
 
 static int64
@@ -275,10 +280,16 @@ register_turn(const Candidate *candidate, bool maintenance)
 
 	if (!accum_stats_may_try(candidate->movements))
 		return true;
+	cells_left_out = false;
 	PG_TRY();
 	{
 		done = register_keep(candidate, maintenance);
-		accum_stats_succeeded(candidate->movements);
+
+		/* The warning about them need not come with every visit. */
+		if (cells_left_out)
+			accum_stats_failed(candidate->movements);
+		else
+			accum_stats_succeeded(candidate->movements);
 	}
 	PG_CATCH();
 	{
