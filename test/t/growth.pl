@@ -40,8 +40,8 @@ my (%sizes, $posted);
 append_to_file($script, q{
 \set cell random(1, 50)
 \set day random(10, 19)
-SELECT accum.register_post('fast', jsonb_build_object('recorder', 'd' || :client_id,
-	'period', '2001-01-' || :day, 'cell', :cell, 'n', :cell - 25, 'amount', :cell / 4.0));
+SELECT accum.register_post('fast', jsonb_build_object('recorder', 'd' || :client_id::integer,
+	'period', '2001-01-' || :day::integer, 'cell', :cell::integer, 'n', :cell::integer - 25, 'amount', :cell::integer / 4.0));
 });
 $node->safe_psql('postgres', q{
 	SELECT accum.register_create('fast', '{"cell": "integer"}', '{"n": "bigint", "amount": "numeric(18,2)"}',

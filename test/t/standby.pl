@@ -139,8 +139,6 @@ sub standby_refuses
 			"DELETE FROM accum.${_}_movements",
 			"SELECT accum.register_rebuild_totals('$_')",
 			"SELECT accum.register_rebuild_cache('$_')",
-			"SELECT accum.register_create_partitions('$_', '20 years')",
-			"SELECT accum.register_detach_partitions('$_', '1 second')",
 			"SELECT accum.register_alter('$_', high_write => " . ($_ eq 'fast' ? 'false' : 'true') . ')',
 			"SELECT accum.register_alter('$_', add_resources => '{\"more\": \"bigint\"}')",
 			"SELECT accum.register_drop('$_', true)") } @registers),
