@@ -47,7 +47,7 @@ read_relation(AccumRegister *reg, const AccumFilter *cell, int64 hash, Oid relat
 	AccumCellScan scan;
 	TupleTableSlot *slot;
 
-	if (!accum_cell_scan_open(&scan, relation, columns, GetActiveSnapshot()))
+	if (!accum_cell_scan_open(&scan, reg, relation, columns, GetActiveSnapshot()))
 		return false;
 	accum_cell_scan_find(&scan, hash, period);
 	while ((slot = accum_cell_scan_next(&scan)) != NULL)
@@ -129,7 +129,8 @@ read_partition(AccumRegister *reg, const AccumFilter *cell, int64 hash, Oid part
 	bool		done;
 
 	(void) accum_leaf_register(rel, &leaf);
-	columns = (AccumCellColumns) {leaf->dim_hash, leaf->period, leaf->dims, leaf->resources, InvalidOid};
+	columns = (AccumCellColumns) {leaf->dim_hash, leaf->period, leaf->dims, leaf->resources, TIMESTAMPTZOID,
+	InvalidOid};
 	done = read_relation(reg, cell, hash, partition, &columns, period, sums);
 	table_close(rel, AccessShareLock);
 	return done;

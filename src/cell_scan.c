@@ -14,6 +14,8 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "catalog/pg_am.h"
+#include "catalog/pg_index.h"
+#include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/date.h"
 #include "utils/fmgroids.h"
@@ -21,6 +23,35 @@
 #include "cell.h"
 #include "cell_scan.h"
 #include "compat.h"
+
+static bool
+column_is(TupleDesc desc, AttrNumber attnum, Oid type, Oid collation)
+{
+	Form_pg_attribute attribute;
+
+	if (attnum < 1 || attnum > desc->natts)
+		return false;
+	attribute = TupleDescAttr(desc, attnum - 1);
+	return !attribute->attisdropped && attribute->atttypid == type &&
+		attribute->attcollation == collation;
+}
+
+/* Are the columns what the register declared?  An owner may have altered the table. */
+static bool
+columns_are_declared(const AccumCellScan *scan, const AccumRegister *reg)
+{
+	TupleDesc	desc = RelationGetDescr(scan->rel);
+	const AccumCellColumns *columns = scan->columns;
+	bool		same = column_is(desc, columns->dim_hash, INT8OID, InvalidOid) &&
+		(columns->period == InvalidAttrNumber ||
+		 column_is(desc, columns->period, columns->period_type, InvalidOid));
+
+	for (int i = 0; same && i < reg->ndims; i++)
+		same = column_is(desc, columns->dims[i], reg->dims[i].type, reg->dims[i].collation);
+	for (int i = 0; same && i < reg->nresources; i++)
+		same = column_is(desc, columns->resources[i], reg->resources[i].type, InvalidOid);
+	return same;
+}
 
 static bool
 index_has_period(const AccumCellScan *scan)
@@ -36,7 +67,7 @@ index_is_usable(const AccumCellScan *scan, Relation index)
 	Form_pg_index form = index->rd_index;
 
 	return form->indisvalid && index->rd_rel->relam == BTREE_AM_OID &&
-		RelationGetIndexPredicate(index) == NIL &&
+		heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL) &&
 		form->indkey.values[0] == scan->columns->dim_hash;
 }
 
@@ -81,16 +112,17 @@ open_index(AccumCellScan *scan)
 
 /*
  * Open a table, which the caller has locked or may lock, to look for cells under
- * a snapshot.  Returns false, with nothing open, when it is no plain table or has
- * no index for that.
+ * a snapshot.  Returns false, with nothing open, when it is no plain table, its
+ * columns are not what the register declared, or it has no index for that.
  */
 bool
-accum_cell_scan_open(AccumCellScan *scan, Oid relation, AccumCellColumns *columns,
-					 Snapshot snapshot)
+accum_cell_scan_open(AccumCellScan *scan, const AccumRegister *reg, Oid relation,
+					 AccumCellColumns *columns, Snapshot snapshot)
 {
 	scan->rel = table_open(relation, AccessShareLock);
 	scan->columns = columns;
-	if (scan->rel->rd_rel->relkind != RELKIND_RELATION || open_index(scan) == NULL)
+	if (scan->rel->rd_rel->relkind != RELKIND_RELATION ||
+		!columns_are_declared(scan, reg) || open_index(scan) == NULL)
 	{
 		table_close(scan->rel, AccessShareLock);
 		return false;

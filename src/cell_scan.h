@@ -34,7 +34,7 @@ typedef struct AccumCellScan
 	const AccumPeriodRange *filter; /* a range that the index cannot tell */
 } AccumCellScan;
 
-extern bool accum_cell_scan_open(AccumCellScan *scan, Oid relation,
+extern bool accum_cell_scan_open(AccumCellScan *scan, const AccumRegister *reg, Oid relation,
 								 AccumCellColumns *columns, Snapshot snapshot);
 extern void accum_cell_scan_find(AccumCellScan *scan, int64 hash,
 								 const AccumPeriodRange *period);

@@ -14,6 +14,7 @@
 #include "executor/executor.h"
 #include "parser/parse_type.h"
 #include "utils/acl.h"
+#include "utils/relcache.h"
 
 #if PG_VERSION_NUM < 150000
 #error "pg_accumulator needs PostgreSQL 15 or later"
@@ -75,6 +76,17 @@ accum_index_beginscan(Relation heap, Relation index, Snapshot snapshot, int nkey
 	return index_beginscan(heap, index, snapshot, NULL, nkeys, 0);
 #else
 	return index_beginscan(heap, index, snapshot, nkeys, 0);
+#endif
+}
+
+/* PostgreSQL 18 asks whether a deferrable primary key is good enough (commit a4b5d88a69). */
+static inline Oid
+accum_primary_key_index(Relation rel)
+{
+#if PG_VERSION_NUM >= 180000
+	return RelationGetPrimaryKeyIndex(rel, false);
+#else
+	return RelationGetPrimaryKeyIndex(rel);
 #endif
 }
 

@@ -72,10 +72,12 @@ find_new_cells(AccumRegister *reg, AccumRole home, AccumDeltaSet *set, Tuplestor
 	const AccumDeltaEntry *entry;
 	uint64		n = 0;
 
-	if (!accum_cell_scan_open(&scan, reg->relations[home], &reg->columns[home], snapshot))
+	if (!accum_cell_scan_open(&scan, reg, reg->relations[home], &reg->columns[home], snapshot))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("relation %s has lost its primary key", reg->relation_names[home])));
+				 errmsg("relation %s is not as register \"%s\" made it", reg->relation_names[home],
+						reg->name),
+				 errhint("Its columns and primary key must not be changed with ALTER TABLE.")));
 	accum_delta_set_rewind(set, ACCUM_BALANCE_CACHE);
 	while ((entry = accum_delta_set_next(set)) != NULL)
 	{

@@ -56,6 +56,44 @@ typedef struct Writer
 	MemoryContext row_context;	/* one row */
 } Writer;
 
+/* Is a column, by number, of the type that a row's column has, and not NULL? */
+static bool
+column_is(TupleDesc desc, AttrNumber attnum, Form_pg_attribute expected, bool nullable)
+{
+	Form_pg_attribute attribute;
+
+	if (attnum < 1 || attnum > desc->natts)
+		return false;
+	attribute = TupleDescAttr(desc, attnum - 1);
+	return !attribute->attisdropped && attribute->atttypid == expected->atttypid &&
+		attribute->atttypmod == expected->atttypmod &&
+		attribute->attcollation == expected->attcollation &&
+		(nullable || attribute->attnotnull);
+}
+
+/*
+ * Are the columns of a table, which is locked, what the register declared?  Its
+ * owner may have altered it, and values are written as they are.
+ */
+static bool
+columns_are_declared(const Writer *writer, Relation rel)
+{
+	const AccumRowShape *shape = writer->shape;
+	TupleDesc	desc = RelationGetDescr(rel);
+
+	for (int i = 0; i < shape->desc->natts; i++)
+	{
+		bool		nullable = (i >= shape->first_dim && i < shape->first_sum) ||
+			(shape->last_at >= 0 && (i == shape->last_at || i == shape->last_at + 1));
+
+		if (!column_is(desc, shape->attnums[i], TupleDescAttr(shape->desc, i), nullable))
+			return false;
+	}
+	return writer->role != ACCUM_DELTA ||
+		(TupleDescAttr(desc, writer->reg->delta_columns.id - 1)->atttypid == UUIDOID &&
+		 TupleDescAttr(desc, writer->reg->delta_columns.created_at - 1)->atttypid == TIMESTAMPTZOID);
+}
+
 /* Open a table to write it; false when that has to be done with SQL. */
 static bool
 writer_open(Writer *writer, AccumRegister *reg, AccumRole role, Snapshot snapshot)
@@ -71,14 +109,15 @@ writer_open(Writer *writer, AccumRegister *reg, AccumRole role, Snapshot snapsho
 
 	/* id and created_at are a delta's own. */
 	if (!accum_register_runs_nothing(reg, role) ||
-		!accum_direct_possible(rel, writer->shape->desc->natts + (role == ACCUM_DELTA ? 2 : 0)))
+		!accum_direct_possible(rel, writer->shape->desc->natts + (role == ACCUM_DELTA ? 2 : 0)) ||
+		!columns_are_declared(writer, rel))
 	{
 		table_close(rel, NoLock);
 		return false;
 	}
 	writer->snapshot = RegisterSnapshot(snapshot);
 	if (role != ACCUM_DELTA &&
-		!accum_cell_scan_open(&writer->scan, relation, &reg->columns[role], writer->snapshot))
+		!accum_cell_scan_open(&writer->scan, reg, relation, &reg->columns[role], writer->snapshot))
 	{
 		UnregisterSnapshot(writer->snapshot);
 		table_close(rel, NoLock);
@@ -115,7 +154,7 @@ writer_refresh(Writer *writer)
 	accum_cell_scan_close(&writer->scan);
 	UnregisterSnapshot(writer->snapshot);
 	writer->snapshot = accum_direct_snapshot();
-	if (!accum_cell_scan_open(&writer->scan, RelationGetRelid(writer->direct.rel),
+	if (!accum_cell_scan_open(&writer->scan, writer->reg, RelationGetRelid(writer->direct.rel),
 							  &writer->reg->columns[writer->role], writer->snapshot))
 		elog(ERROR, "relation \"%s\" has lost its primary key",
 			 RelationGetRelationName(writer->direct.rel));

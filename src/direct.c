@@ -63,10 +63,15 @@ accum_direct_snapshot(void)
 							: GetLatestSnapshot());
 }
 
-/* Begin to write a table, which is locked, in the current memory context. */
+/*
+ * Begin to write a table, which is locked, in the current memory context.  Refused
+ * where an INSERT would be.
+ */
 void
 accum_direct_open(AccumDirect *direct, Relation rel, bool speculative)
 {
+	PreventCommandIfReadOnly("INSERT");
+	PreventCommandIfParallelMode("INSERT");
 	direct->rel = rel;
 	direct->speculative = speculative;
 	direct->context = CurrentMemoryContext;

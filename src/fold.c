@@ -90,6 +90,28 @@ take_value(HeapTuple row, int column, bool *isnull)
 	return SPI_getbinval(row, SPI_tuptable->tupdesc, column, isnull);
 }
 
+/* Are deltas what the register declared?  Their owner may have altered the table. */
+static void
+check_taken(AccumRegister *reg)
+{
+	TupleDesc	desc = SPI_tuptable->tupdesc;
+	static const Oid fixed[] = {INT8OID, DATEOID, INT8OID, TIMESTAMPTZOID, UUIDOID};
+	bool		same = true;
+
+	for (int i = 0; i < TAKE_FIXED; i++)
+		same = same && TupleDescAttr(desc, i)->atttypid == fixed[i];
+	for (int i = 0; i < reg->ndims; i++)
+		same = same && TupleDescAttr(desc, TAKE_FIXED + i)->atttypid == reg->dims[i].type;
+	for (int i = 0; i < 2 * reg->nresources; i++)
+		same = same && TupleDescAttr(desc, TAKE_FIXED + reg->ndims + i)->atttypid == reg->resources[i / 2].type;
+	if (!same)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("relation %s is not as register \"%s\" made it",
+						reg->relation_names[ACCUM_DELTA], reg->name),
+				 errhint("Its columns must not be changed with ALTER TABLE.")));
+}
+
 /* Add a delta, as it was stored, to a delta set; entry is room for it. */
 static void
 add_delta(AccumRegister *reg, AccumDeltaSet *set, HeapTuple row, AccumDeltaEntry *entry)
@@ -115,8 +137,12 @@ add_delta(AccumRegister *reg, AccumDeltaSet *set, HeapTuple row, AccumDeltaEntry
 		Oid			type = reg->resources[i].type;
 
 		memset(&entry->deltas[i], 0, sizeof(AccumDelta));
-		accum_sum_add_value(&entry->deltas[i].net, type, take_value(row, ++column, &isnull), 1);
-		accum_sum_add_value(&entry->deltas[i].receipt, type, take_value(row, ++column, &isnull), 1);
+		value = take_value(row, ++column, &isnull);
+		if (!isnull)
+			accum_sum_add_value(&entry->deltas[i].net, type, value, 1);
+		value = take_value(row, ++column, &isnull);
+		if (!isnull)
+			accum_sum_add_value(&entry->deltas[i].receipt, type, value, 1);
 	}
 	accum_delta_set_add_entry(set, entry);
 }
@@ -137,6 +163,7 @@ take_some(AccumRegister *reg, AccumDeltaSet *set, Datum *values)
 		*plan = accum_query_prepare(take_sql(reg), lengthof(types), types, false);
 	n = accum_guarded_run(reg, *plan, reg->relations[ACCUM_DELTA], values, InvalidSnapshot,
 						  SPI_OK_DELETE_RETURNING);
+	check_taken(reg);
 	for (uint64 i = 0; i < n; i++)
 	{
 		MemoryContext old = MemoryContextSwitchTo(scratch);
@@ -195,6 +222,7 @@ fold_but(AccumRegister *reg, TimestampTz older_than, int64 limit, ArrayType *lef
 	int64		asked;
 
 	accum_query_begin(&state, accum_register_owner(reg));
+	accum_query_restrict();
 	set = accum_delta_set_create(reg);
 	do
 	{

@@ -247,8 +247,6 @@ accum_movements_write(AccumRegister *reg, AccumChange *change, TupleDesc desc,
 	MemoryContext row_context;
 	bool		possible;
 
-	PreventCommandIfReadOnly("INSERT");
-	PreventCommandIfParallelMode("INSERT");
 	writer.movements = table_open(reg->movements, NoLock);
 	slot = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
 	possible = movements_are_writable(reg, writer.movements) && open_targets(&writer, rows, slot);

@@ -87,6 +87,21 @@ accum_query_begin(AccumQueryState *state, Oid role)
 	accum_query_set("search_path", "pg_catalog, pg_temp");
 }
 
+/*
+ * Until accum_query_end, refuse what would make somebody else than the role that
+ * is acting run code: a deferred trigger would be run at commit by whoever began the
+ * transaction.  For work that is done for others than the caller.
+ */
+void
+accum_query_restrict(void)
+{
+	Oid			user;
+	int			security_context;
+
+	GetUserIdAndSecContext(&user, &security_context);
+	SetUserIdAndSecContext(user, security_context | SECURITY_RESTRICTED_OPERATION);
+}
+
 /* Change a setting until accum_query_end; only for queries run as a role. */
 void
 accum_query_set(const char *setting, const char *value)

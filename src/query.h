@@ -39,6 +39,7 @@ extern void accum_query_init(AccumQuery *query);
 extern int	accum_query_param(AccumQuery *query, Oid type, Datum value);
 extern void accum_identity_begin(AccumQueryState *state, Oid role);
 extern void accum_identity_end(const AccumQueryState *state);
+extern void accum_query_restrict(void);
 extern void accum_query_begin(AccumQueryState *state, Oid role);
 extern void accum_query_set(const char *setting, const char *value);
 extern void accum_query_end(const AccumQueryState *state);

@@ -122,6 +122,21 @@ accum_documents_add(AccumDocuments *documents, Datum recorder, AccumDay day)
 	MemoryContextSwitchTo(old);
 }
 
+/* Has the map the columns it was made with?  Its owner may have altered it. */
+static bool
+map_is_as_made(AccumRegister *reg, Relation map)
+{
+	TupleDesc	desc = RelationGetDescr(map);
+
+	return accum_direct_possible(map, MAP_COLUMNS) &&
+		accum_register_runs_nothing(reg, ACCUM_RECORDERS) &&
+		TupleDescAttr(desc, 0)->atttypid == reg->recorder.type &&
+		TupleDescAttr(desc, 0)->atttypmod == reg->recorder.typmod &&
+		TupleDescAttr(desc, 0)->attcollation == reg->recorder.collation &&
+		TupleDescAttr(desc, 1)->atttypid == DATEOID &&
+		TupleDescAttr(desc, 2)->atttypid == INT8OID;
+}
+
 /* Is the one document in the map, as far as a snapshot shows? */
 static bool
 map_has(Relation map, Relation index, Snapshot snapshot, const TupleTableSlot *document)
@@ -175,8 +190,7 @@ documents_store_one(AccumDocuments *documents)
 	Snapshot	snapshot;
 	Relation	index;
 
-	if (!accum_direct_possible(map, MAP_COLUMNS) ||
-		!accum_register_runs_nothing(documents->reg, ACCUM_RECORDERS) || !OidIsValid(RelationGetPrimaryKeyIndex(map)))
+	if (!map_is_as_made(documents->reg, map) || !OidIsValid(accum_primary_key_index(map)))
 	{
 		table_close(map, NoLock);
 		return false;
@@ -185,7 +199,7 @@ documents_store_one(AccumDocuments *documents)
 	document->tts_values[0] = documents->last_recorder;
 	document->tts_values[1] = DateADTGetDatum(documents->last_unit);
 	ExecStoreVirtualTuple(document);
-	index = index_open(RelationGetPrimaryKeyIndex(map), AccessShareLock);
+	index = index_open(accum_primary_key_index(map), AccessShareLock);
 	snapshot = accum_direct_snapshot();
 	if (!map_has(map, index, snapshot, document))
 		map_insert(map, document);

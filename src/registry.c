@@ -19,6 +19,7 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_index.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
@@ -457,7 +458,9 @@ has_code(Oid relation)
 	{
 		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
 
-		if (RelationGetIndexExpressions(index) != NIL || RelationGetIndexPredicate(index) != NIL)
+		/* Asking for the expressions themselves would run what is constant in them. */
+		if (!heap_attisnull(index->rd_indextuple, Anum_pg_index_indexprs, NULL) ||
+			!heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL))
 			result = true;
 		index_close(index, AccessShareLock);
 	}
@@ -519,7 +522,7 @@ register_fill(AccumRegister *reg, HeapTuple tuple, Relation registers)
 				get_attnum(relation, "period"),
 				accum_columns_attnums(relation, reg->dims, reg->ndims),
 				accum_columns_attnums(relation, reg->resources, reg->nresources),
-				InvalidOid
+				DATEOID, InvalidOid
 			};
 		}
 		if (role == ACCUM_DELTA)

@@ -42,6 +42,7 @@ typedef struct AccumCellColumns
 	AttrNumber	period;			/* none in the cache */
 	const AttrNumber *dims;
 	const AttrNumber *resources;
+	Oid			period_type;
 	Oid			index;			/* that cells are found by, InvalidOid until looked for */
 } AccumCellColumns;
 

@@ -3,6 +3,9 @@
 \set helpers :inputdir '/sql/helpers.psql'
 \i :helpers
 
+-- The settings are there when the library is.
+SELECT count(*) > 0 FROM accum._config;
+
 -- What a register holds, without what differs from run to run.
 CREATE FUNCTION pg_temp.contents(register_name text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE

@@ -49,8 +49,25 @@ $node->safe_psql('postgres', q{
 	SELECT accum.register_post('stock', '{"recorder": "d9", "period": "2020-05-01 10:00",
 			"product": "1", "quality": "best", "lot": "L1", "n": 1, "amount": 1}'),
 		accum.register_post('visits', '{"recorder": 9, "period": "2020-05-01 10:00",
-			"visited": "2020-05-01", "tenant": null, "n": 1, "minutes": 7.5}');});
+			"visited": "2020-05-01", "tenant": null, "n": 1, "minutes": 7.5}');
 
+	-- Deltas that are pending, in a register that was made for them, in one that was
+	-- altered, and in one that has them no longer.
+	SELECT accum.register_create('fast', '{"product": "text"}', '{"n": "integer"}', high_write => true),
+		accum.register_create('faster', '{"product": "text"}', '{"n": "integer"}'),
+		accum.register_create('slower', '{"product": "text"}', '{"n": "integer"}', kind => 'turnover', high_write => true);
+	CREATE FUNCTION lines(document text) RETURNS jsonb LANGUAGE sql
+		RETURN (SELECT jsonb_agg(jsonb_build_object('recorder', document, 'period', timestamp '2020-01-01' + i * interval '17 hours',
+			'product', nullif(i % 7, 0), 'n', i % 11 - 5)) FROM generate_series(1, 100) AS i);
+	SELECT accum.register_post(r, lines('first')) FROM unnest('{fast,faster,slower}'::text[]) AS r;
+	SELECT accum._delta_flush_register('fast'), accum.register_alter('faster', high_write => true);
+	SELECT accum.register_post(r, lines('second')), accum.register_unpost(r, 'first') FROM unnest('{fast,faster,slower}'::text[]) AS r;
+	SELECT accum.register_alter('slower', '{"lot": "text"}', high_write => false),
+		accum.register_alter('fast', add_resources => '{"amount": "numeric(14,2)"}');});
+is($node->safe_psql('postgres', q{SELECT accum._delta_count('fast') > 0, accum._delta_count('faster') > 0, accum._delta_count('slower')}),
+	't|t|0', 'deltas are pending');
+
+my @registers = ('stock', 'visits', 'fast', 'faster', 'slower');
 my $before = contents('postgres');
 
 foreach my $way (
@@ -83,7 +100,7 @@ $node->command_ok(
 $node->command_ok(
 	[ 'pg_restore', '--exit-on-error', '--dbname=' . $node->connstr('again'), "$dumps/again" ],
 	'again: restore');
-register_is_right($node, 'again', $_, 'again') foreach ('stock', 'visits');
+register_is_right($node, 'again', $_, 'again') foreach @registers;
 
 $node->stop;
 done_testing();
@@ -95,9 +112,12 @@ sub contents
 
 	return $node->safe_psql($database, join '', map { qq{
 		SELECT '$_', count(*), md5(string_agg(t::text, ',' ORDER BY t::text)) FROM accum.$_ t;} }
-		qw(_registers _register_seeds stock_movements stock_balance_cache stock_totals_day
-		stock_totals_month stock_totals_year stock_recorders visits_movements
-		visits_totals_month visits_totals_year visits_recorders));
+		qw(_registers _register_seeds _delta_merges stock_movements stock_balance_cache
+		stock_totals_day stock_totals_month stock_totals_year stock_recorders
+		visits_movements visits_totals_month visits_totals_year visits_recorders),
+		(map { my $r = $_; map { "${r}_$_" } qw(movements balance_cache balance_cache_delta totals_day
+			totals_month totals_year recorders) } qw(fast faster)),
+		map { "slower_$_" } qw(movements balance_cache_delta totals_day totals_month totals_year recorders));
 }
 
 sub check_restored
@@ -128,7 +148,8 @@ sub check_restored
 		"1\n40\n1", "$database: documents can be changed");
 	is($node->safe_psql($database, 'SELECT count(*) FROM accum.stock_balance_cache'),
 		$cells, "$database: the post came to the old cells");
-	register_is_right($node, $database, $_, $database) foreach ('stock', 'visits');
+	register_is_right($node, $database, $_, $database) foreach @registers;
+	deltas_are_right($database);
 
 	is( $node->safe_psql($database, q{
 		SELECT accum.stock_balance('{"quality": "best"}')
@@ -139,5 +160,38 @@ sub check_restored
 		't|t', "$database: the read functions answer");
 	isnt($node->psql($database, 'DELETE FROM accum.stock_balance_cache'),
 		0, "$database: derived tables are guarded");
+	return;
+}
+
+# Deltas that came over count, are added to and can be folded; the mode can be changed.
+sub deltas_are_right
+{
+	my ($database) = @_;
+	my $sums = join ', ', map { "(accum.${_}_balance() ->> 'n')::int = (SELECT sum(n) FROM accum.${_}_movements)" }
+	  ('fast', 'faster');
+	my $pending = q{SELECT accum._delta_count('fast'), accum._delta_count('faster'), accum._delta_count('slower')};
+
+	is($node->safe_psql($database, $pending), $node->safe_psql('postgres', $pending),
+		"$database: as many deltas are pending");
+	is($node->safe_psql($database, "SELECT $sums"), 't|t', "$database: they count");
+	$node->safe_psql($database, q{
+		SELECT accum.register_post(r, '{"recorder": "third", "period": "2020-01-05", "product": "new", "n": 3}'),
+			accum.register_unpost(r, 'second') FROM unnest('{fast,faster}'::text[]) AS r;
+		SELECT accum.register_post('slower', '{"recorder": "third", "period": "2020-01-05", "product": "new", "lot": null, "n": 3}')});
+	is($node->safe_psql($database, "SELECT $sums"), 't|t', "$database: so do those that come after");
+	is($node->safe_psql($database, q{
+			SELECT accum._force_delta_merge() > 0;
+			SELECT accum._delta_count('fast'), accum._delta_count('faster')}),
+		"t\n0|0", "$database: they can be folded");
+	is($node->safe_psql($database, q{SELECT string_agg(register, ' ' ORDER BY register) FROM accum._delta_merges
+			WHERE merged_at > now() - interval '1 minute' AND register IN ('fast', 'faster')}),
+		'fast faster', "$database: which is remembered");
+	is($node->safe_psql($database, "SELECT $sums"), 't|t', "$database: and changes no sum");
+	$node->safe_psql($database, q{SELECT accum.register_alter('slower', high_write => true), accum.register_alter('fast', high_write => false)});
+	$node->safe_psql($database, q{
+		SELECT accum.register_post('fast', '{"recorder": "fourth", "period": "2020-01-05", "product": "new", "n": 3}'),
+			accum.register_post('slower', '{"recorder": "fourth", "period": "2020-01-05", "product": "new", "lot": null, "n": 3}')});
+	is($node->safe_psql($database, $pending), '0|0|1', "$database: the mode can be changed");
+	register_is_right($node, $database, $_, "$database, folded") foreach ('fast', 'faster', 'slower');
 	return;
 }
