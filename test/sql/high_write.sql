@@ -387,7 +387,7 @@ SELECT accum.register_create('hwr', '{"w": "int"}', '{"q": "int"}', partition_by
 RESET ROLE;
 REVOKE CREATE ON SCHEMA accum FROM regress_accum_hw_owner;
 CREATE FUNCTION pg_temp.calls() RETURNS TABLE (what text, outcome text) LANGUAGE sql AS $$
-    SELECT what, r FROM (VALUES
+    SELECT what, CASE what WHEN 'verify' THEN regexp_replace(r, 'for table .*', 'for a table') ELSE r END FROM (VALUES
         ('post', $s$SELECT accum.register_post('hwr', '{"recorder": "a", "period": "2001-01-01", "w": 1, "q": 1}')$s$),
         ('post to a new cell', $s$SELECT accum.register_post('hwr', jsonb_build_object('recorder', 'a', 'period', '2001-01-01', 'w', length(current_user), 'q', 1))$s$),
         ('insert', $s$INSERT INTO accum.hwr_movements (recorder, period, w, q) VALUES ('b', '2001-01-01', 1, 1)$s$),
@@ -404,6 +404,7 @@ CREATE FUNCTION pg_temp.calls() RETURNS TABLE (what text, outcome text) LANGUAGE
         ('statement', $s$SELECT q_closing FROM accum.hwr_statement(date '2001-01-01', date '2001-02-01')$s$),
         ('balances', $s$SELECT sum(q) FROM accum.hwr_balances$s$),
         ('balances at', $s$SELECT sum(q) FROM accum.hwr_balances_at(date '2002-01-01')$s$),
+        -- Which of its tables is asked for first depends on PostgreSQL's version.
         ('verify', $s$SELECT status FROM accum.register_verify('hwr')$s$),
         ('stats', $s$SELECT (accum.register_stats('hwr') -> 'movements_count')::text || ' ' || (accum.register_stats('hwr') -> 'delta_buffer_pending')::text$s$),
         ('rebuild', $s$SELECT accum.register_rebuild_cache('hwr')$s$),
