@@ -27,6 +27,7 @@ GRANT SELECT, INSERT ON dir_log TO PUBLIC;
 CREATE FUNCTION dir_log() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     INSERT INTO public.dir_log (what) VALUES (concat_ws(' ', TG_WHEN, TG_LEVEL, TG_OP, TG_TABLE_NAME, CASE WHEN TG_LEVEL = 'ROW' THEN CASE TG_OP WHEN 'DELETE' THEN OLD.w || '/' || OLD.q ELSE NEW.w || '/' || NEW.q END END));
     RETURN CASE WHEN TG_OP = 'DELETE' THEN OLD ELSE NEW END; END $$;
+CREATE FUNCTION dir_note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.dir_log (what) VALUES (concat_ws(' ', TG_WHEN, TG_OP, TG_TABLE_NAME, NEW.recorder)); RETURN NEW; END $$;
 CREATE FUNCTION dir_double() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.q := NEW.q * 2; RETURN NEW; END $$;
 CREATE FUNCTION dir_skip() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.w = 2 THEN RETURN NULL; END IF; RETURN NEW; END $$;
 CREATE FUNCTION dir_refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.w = 2 THEN RAISE 'no % of 2', TG_OP USING ERRCODE = 'DIR01'; END IF; RETURN NEW; END $$;
@@ -111,7 +112,8 @@ SELECT pg_temp.both('CREATE TRIGGER log AFTER INSERT OR UPDATE ON R_totals_month
 SELECT pg_temp.both('CREATE TRIGGER refuse AFTER UPDATE ON R_totals_year FOR EACH ROW EXECUTE FUNCTION dir_refuse()');
 SELECT pg_temp.both('CREATE TRIGGER refuse BEFORE INSERT ON R_balance_cache_delta FOR EACH ROW EXECUTE FUNCTION dir_refuse()', true);
 SELECT pg_temp.both('CREATE TRIGGER log AFTER INSERT OR DELETE ON R_balance_cache_delta FOR EACH STATEMENT EXECUTE FUNCTION dir_log()', true);
-SELECT pg_temp.both('CREATE TRIGGER log AFTER INSERT ON R_recorders FOR EACH STATEMENT EXECUTE FUNCTION dir_log()');
+SELECT pg_temp.both('CREATE TRIGGER note BEFORE INSERT ON R_recorders FOR EACH ROW EXECUTE FUNCTION dir_note()');
+SELECT pg_temp.both('CREATE TRIGGER note AFTER INSERT ON R_recorders FOR EACH ROW WHEN (NEW.recorder <> ''c'') EXECUTE FUNCTION dir_note()', true);
 
 -- Constraints.
 SELECT pg_temp.both('ALTER TABLE R_movements ADD CHECK (q < 100)');
@@ -164,7 +166,7 @@ SELECT pg_temp.both('CREATE UNIQUE INDEX ON R_balance_cache ((w % 2))', true);
 SELECT pg_temp.both('CREATE UNIQUE INDEX ON R_balance_cache ((q / 5))', true);
 SELECT pg_temp.both('CREATE UNIQUE INDEX ON R_totals_month ((q / 5))');
 SELECT pg_temp.both('ALTER TABLE R_balance_cache ADD UNIQUE (q) DEFERRABLE INITIALLY DEFERRED', more => '{"SELECT accum.register_post(''r'', ''{\"recorder\": \"n\", \"period\": \"2001-01-01\", \"w\": 2, \"q\": -10}'')"}');
-SELECT pg_temp.both('CREATE UNIQUE INDEX ON R_recorders ((length(recorder)), unit_start) WHERE recorder > ''b''');
+SELECT pg_temp.both('CREATE UNIQUE INDEX ON R_recorders ((length(recorder)), unit_start) WHERE recorder >= ''b''');
 SELECT pg_temp.both('CREATE INDEX ON R_balance_cache (dim_hash, q); CREATE INDEX ON R_totals_day (dim_hash)');
 
 -- Partitions of the owner's own making.
