@@ -109,6 +109,10 @@ run_on_newest(AccumRegister *reg, Oid guarded, const char *sql, int nargs, Oid *
 static void
 remove_empty_cells(AccumRegister *reg)
 {
+	AccumQueryState state;
+
+	accum_query_begin(&state, accum_register_owner(reg));
+	accum_query_restrict();
 	for (AccumRole role = ACCUM_DELTA; role < ACCUM_ROLES; role++)
 	{
 		if (accum_register_has(reg, role))
@@ -116,6 +120,7 @@ remove_empty_cells(AccumRegister *reg)
 								 psprintf("DELETE FROM %s", reg->relation_names[role]),
 								 0, NULL, NULL, SPI_OK_DELETE);
 	}
+	accum_query_end(&state);
 }
 
 /* Is there a place for the required ones of the dimensions to be added? */

@@ -72,14 +72,15 @@ index_is_usable(const AccumCellScan *scan, Relation index)
 }
 
 /*
- * Open the btree index that leads with dim_hash; if there is one, the index on
- * (dim_hash, period).  NULL when there is none to rely on.  What was found the
- * last time is taken if it is still there.
+ * Open a btree index that leads with dim_hash, the primary key if it does; NULL
+ * when there is none to rely on.  What was found the last time is taken if it is
+ * still there.
  */
 static Relation
 open_index(AccumCellScan *scan)
 {
 	List	   *indexes = RelationGetIndexList(scan->rel);
+	Oid			primary_key = accum_primary_key_index(scan->rel);
 	ListCell   *lc;
 
 	scan->index = NULL;
@@ -89,21 +90,18 @@ open_index(AccumCellScan *scan)
 		list_free(indexes);
 		return scan->index;
 	}
+	if (OidIsValid(primary_key))
+		indexes = lcons_oid(primary_key, indexes);
 	foreach(lc, indexes)
 	{
-		Relation	other = scan->index;
 		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
 
-		if (!index_is_usable(scan, index))
+		if (index_is_usable(scan, index))
 		{
-			index_close(index, AccessShareLock);
-			continue;
-		}
-		if (other != NULL)
-			index_close(other, AccessShareLock);
-		scan->index = index;
-		if (index_has_period(scan))
+			scan->index = index;
 			break;
+		}
+		index_close(index, AccessShareLock);
 	}
 	list_free(indexes);
 	scan->columns->index = scan->index != NULL ? RelationGetRelid(scan->index) : InvalidOid;
@@ -172,6 +170,19 @@ accum_cell_scan_find(AccumCellScan *scan, int64 hash, const AccumPeriodRange *pe
 			ScanKeyInit(&keys[n++], 2, BTLessStrategyNumber, period->lt, period->to);
 	}
 	scan_start(scan, keys, n);
+}
+
+/*
+ * Is the index that was found the primary key of a derived table, as the register
+ * made it: (dim_hash), or by_unit (dim_hash, period)?
+ */
+bool
+accum_cell_scan_by_key(const AccumCellScan *scan, bool by_unit)
+{
+	Form_pg_index form = scan->index->rd_index;
+
+	return form->indisprimary && form->indimmediate &&
+		form->indnkeyatts == (by_unit ? 2 : 1) && index_has_period(scan) == by_unit;
 }
 
 /*

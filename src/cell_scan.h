@@ -38,6 +38,7 @@ extern bool accum_cell_scan_open(AccumCellScan *scan, const AccumRegister *reg, 
 								 AccumCellColumns *columns, Snapshot snapshot);
 extern void accum_cell_scan_find(AccumCellScan *scan, int64 hash,
 								 const AccumPeriodRange *period);
+extern bool accum_cell_scan_by_key(const AccumCellScan *scan, bool by_unit);
 extern bool accum_cell_scan_find_key(AccumCellScan *scan, int64 hash, AccumDay unit);
 extern TupleTableSlot *accum_cell_scan_next(AccumCellScan *scan);
 extern bool accum_cell_scan_is_cell(AccumCellScan *scan, AccumRegister *reg,

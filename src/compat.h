@@ -14,6 +14,7 @@
 #include "executor/executor.h"
 #include "parser/parse_type.h"
 #include "utils/acl.h"
+#include "utils/guc.h"
 #include "utils/relcache.h"
 
 #if PG_VERSION_NUM < 150000
@@ -87,6 +88,15 @@ accum_primary_key_index(Relation rel)
 	return RelationGetPrimaryKeyIndex(rel, false);
 #else
 	return RelationGetPrimaryKeyIndex(rel);
+#endif
+}
+
+/* PostgreSQL 17 can end a transaction that takes too long (commit 51efe38cb9). */
+static inline void
+accum_disable_transaction_timeout(void)
+{
+#if PG_VERSION_NUM >= 170000
+	SetConfigOption("transaction_timeout", "0", PGC_SUSET, PGC_S_OVERRIDE);
 #endif
 }
 

@@ -94,6 +94,22 @@ columns_are_declared(const Writer *writer, Relation rel)
 		 TupleDescAttr(desc, writer->reg->delta_columns.created_at - 1)->atttypid == TIMESTAMPTZOID);
 }
 
+/* Begin to look for rows by the table's key; false when it is not the one declared. */
+static bool
+open_scan(Writer *writer)
+{
+	AccumRegister *reg = writer->reg;
+	AccumRole	role = writer->role;
+
+	if (!accum_cell_scan_open(&writer->scan, reg, reg->relations[role], &reg->columns[role],
+							  writer->snapshot))
+		return false;
+	if (accum_cell_scan_by_key(&writer->scan, accum_row_by_unit(role)))
+		return true;
+	accum_cell_scan_close(&writer->scan);
+	return false;
+}
+
 /* Open a table to write it; false when that has to be done with SQL. */
 static bool
 writer_open(Writer *writer, AccumRegister *reg, AccumRole role, Snapshot snapshot)
@@ -104,8 +120,8 @@ writer_open(Writer *writer, AccumRegister *reg, AccumRole role, Snapshot snapsho
 	memset(writer, 0, sizeof(*writer));
 	writer->reg = reg;
 	writer->role = role;
-	writer->shape = accum_row_shape(reg, role);
 	rel = table_open(relation, RowExclusiveLock);
+	writer->shape = accum_row_shape(reg, role);
 
 	/* id and created_at are a delta's own. */
 	if (!accum_register_runs_nothing(reg, role) ||
@@ -116,8 +132,7 @@ writer_open(Writer *writer, AccumRegister *reg, AccumRole role, Snapshot snapsho
 		return false;
 	}
 	writer->snapshot = RegisterSnapshot(snapshot);
-	if (role != ACCUM_DELTA &&
-		!accum_cell_scan_open(&writer->scan, reg, relation, &reg->columns[role], writer->snapshot))
+	if (role != ACCUM_DELTA && !open_scan(writer))
 	{
 		UnregisterSnapshot(writer->snapshot);
 		table_close(rel, NoLock);
@@ -154,8 +169,7 @@ writer_refresh(Writer *writer)
 	accum_cell_scan_close(&writer->scan);
 	UnregisterSnapshot(writer->snapshot);
 	writer->snapshot = accum_direct_snapshot();
-	if (!accum_cell_scan_open(&writer->scan, writer->reg, RelationGetRelid(writer->direct.rel),
-							  &writer->reg->columns[writer->role], writer->snapshot))
+	if (!open_scan(writer))
 		elog(ERROR, "relation \"%s\" has lost its primary key",
 			 RelationGetRelationName(writer->direct.rel));
 	MemoryContextSwitchTo(old);

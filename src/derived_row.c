@@ -19,6 +19,7 @@
 
 /* The cell that could not be written; see accum_row_failed_cell. */
 static int64 failed_cell;
+static bool has_failed;
 
 /* Is it kept by unit, with receipts?  Totals and deltas are. */
 bool
@@ -127,6 +128,7 @@ accum_row_out_of_range(AccumRegister *reg, AccumRole role, int64 dim_hash,
 					   const Datum *dims, const bool *nulls, const char *resource)
 {
 	failed_cell = dim_hash;
+	has_failed = true;
 	ereport(ERROR,
 			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 			 errmsg("sum in register \"%s\" is out of range", reg->name),
@@ -135,11 +137,19 @@ accum_row_out_of_range(AccumRegister *reg, AccumRole role, int64 dim_hash,
 			 resource != NULL ? err_generic_string(PG_DIAG_COLUMN_NAME, resource) : 0));
 }
 
-/* The cell that the last numeric_value_out_of_range of a write was about. */
-int64
-accum_row_failed_cell(void)
+/* Begin to look out for a cell that accum_row_out_of_range complains about. */
+void
+accum_row_forget_failure(void)
 {
-	return failed_cell;
+	has_failed = false;
+}
+
+/* Which cell was it about?  False when it did not complain. */
+bool
+accum_row_failed_cell(int64 *dim_hash)
+{
+	*dim_hash = failed_cell;
+	return has_failed;
 }
 
 /* The sum as a value of the resource's type; false when it does not fit. */

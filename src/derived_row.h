@@ -39,6 +39,7 @@ extern bool accum_row_fill(AccumRegister *reg, AccumRole role, AccumRowKind kind
 extern bool accum_row_sum_fits(const AccumSum *sum, const AccumColumn *resource, Datum *value);
 extern void accum_row_out_of_range(AccumRegister *reg, AccumRole role, int64 dim_hash,
 								   const Datum *dims, const bool *nulls, const char *resource);
-extern int64 accum_row_failed_cell(void);
+extern void accum_row_forget_failure(void);
+extern bool accum_row_failed_cell(int64 *dim_hash);
 
 #endif							/* ACCUM_DERIVED_ROW_H */

@@ -41,11 +41,12 @@ accum_direct_possible(Relation rel, int ncolumns)
 	TriggerDesc *triggers = rel->trigdesc;
 	TupleConstr *constraints = RelationGetDescr(rel)->constr;
 
-	if (accum_debug_sql_writes)
+	if (accum_debug_sql_writes || SessionReplicationRole != SESSION_REPLICATION_ROLE_ORIGIN)
 		return false;
 	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
 	{
-		if (!is_own_trigger(triggers->triggers[i].tgname))
+		if (!is_own_trigger(triggers->triggers[i].tgname) ||
+			triggers->triggers[i].tgenabled == TRIGGER_DISABLED)
 			return false;
 	}
 	return !rel->rd_rel->relrowsecurity && !rel->rd_rel->relhasrules &&
@@ -201,8 +202,10 @@ accum_direct_update(AccumDirect *direct, TupleTableSlot *stored, TupleTableSlot 
 		return true;
 	}
 	if (result != TM_Updated && result != TM_Deleted)
-		elog(ERROR, "unexpected result %d of updating a row of \"%s\"", result,
-			 RelationGetRelationName(direct->rel));
+		ereport(ERROR,
+				(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+				 errmsg("row of \"%s\" to be updated was already changed by the current command",
+						RelationGetRelationName(direct->rel))));
 	if (IsolationUsesXactSnapshot())
 		accum_direct_serialization_failure();
 	if (result == TM_Deleted ||

@@ -30,6 +30,7 @@
 #include "utils/date.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
+#include "utils/rls.h"
 #include "utils/timestamp.h"
 
 #include "delta_set.h"
@@ -245,6 +246,14 @@ fold_but(AccumRegister *reg, TimestampTz older_than, int64 limit, ArrayType *lef
 	return folded;
 }
 
+/* May the caller, who may have no more than INSERT, be shown dimension values? */
+static bool
+may_see_cells(AccumRegister *reg)
+{
+	return pg_class_aclcheck(reg->movements, GetUserId(), ACL_SELECT) == ACLCHECK_OK &&
+		check_enable_rls(reg->movements, InvalidOid, true) != RLS_ENABLED;
+}
+
 /*
  * The same as a subtransaction of its own.  Returns false, with everything as it
  * was, when some cell's sum does not fit; the cell is then added to left_out.
@@ -259,6 +268,7 @@ try_fold(AccumRegister *reg, TimestampTz older_than, int64 limit, Datum *left_ou
 										FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
 	volatile bool done = true;
 
+	accum_row_forget_failure();
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);
 	PG_TRY();
@@ -269,6 +279,7 @@ try_fold(AccumRegister *reg, TimestampTz older_than, int64 limit, Datum *left_ou
 	PG_CATCH();
 	{
 		ErrorData  *error;
+		int64		cell;
 
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();
@@ -276,13 +287,15 @@ try_fold(AccumRegister *reg, TimestampTz older_than, int64 limit, Datum *left_ou
 		RollbackAndReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(context);
 		CurrentResourceOwner = owner;
-		if (error->sqlerrcode != ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE || *nleft_out == MAX_LEFT_OUT)
+		if (error->sqlerrcode != ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE ||
+			!accum_row_failed_cell(&cell) || *nleft_out == MAX_LEFT_OUT)
 			ReThrowError(error);
 		ereport(WARNING,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 				 errmsg("deltas of a cell of register \"%s\" stay pending: %s", reg->name, error->message),
-				 error->detail != NULL ? errdetail_internal("%s", error->detail) : 0));
-		left_out[(*nleft_out)++] = Int64GetDatum(accum_row_failed_cell());
+				 may_see_cells(reg) ? errdetail_internal("%s", error->detail)
+				 : errdetail("The cell's dim_hash is " INT64_FORMAT ".", cell)));
+		left_out[(*nleft_out)++] = Int64GetDatum(cell);
 		done = false;
 	}
 	PG_END_TRY();
@@ -430,6 +443,48 @@ registers_to_fold(void)
 }
 
 /*
+ * Fold one register of many.  What is wrong with it is told with a warning, and
+ * does not keep the others from being folded.
+ */
+static int64
+fold_one_of_many(AccumRegister *reg, TimestampTz older_than, int64 limit)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile int64 n = 0;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		n = accum_fold(reg, older_than, limit).deltas;
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED ||
+			ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION ||
+			ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_TRANSACTION_ROLLBACK)
+			ReThrowError(error);
+		ereport(WARNING,
+				(errcode(error->sqlerrcode),
+				 errmsg("deltas of register \"%s\" were not folded: %s", reg->name, error->message)));
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	return n;
+}
+
+/*
  * accum._delta_merge(p_max_age interval, p_batch_size int) returns int
  * accum._force_delta_merge(p_max_age interval, p_batch_size int) returns int
  *
@@ -454,7 +509,7 @@ accum_delta_merge(PG_FUNCTION_ARGS)
 			gone ||
 			(reg = accum_register_hold(lfirst_oid(lc), RowExclusiveLock)) == NULL)
 			continue;
-		n += accum_fold(reg, older_than, limit).deltas;
+		n += fold_one_of_many(reg, older_than, limit);
 	}
 	PG_RETURN_INT32((int32) Min(n, PG_INT32_MAX));
 }

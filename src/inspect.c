@@ -186,8 +186,9 @@ accum_register_pending(PG_FUNCTION_ARGS)
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
-	LockRelationOid(movements, AccessShareLock);
 	reg = accum_register_of_movements(movements);
+	if (reg != NULL)
+		reg = accum_register_hold(movements, AccessShareLock);
 	if (reg != NULL && !accum_register_has(reg, ACCUM_DELTA))
 		nulls[0] = false;
 	else if (reg != NULL && may_count(reg->relations[ACCUM_DELTA]))

@@ -200,6 +200,13 @@ documents_store_one(AccumDocuments *documents)
 	document->tts_values[1] = DateADTGetDatum(documents->last_unit);
 	ExecStoreVirtualTuple(document);
 	index = index_open(accum_primary_key_index(map), AccessShareLock);
+	if (index->rd_index->indnkeyatts != 2 || !index->rd_index->indimmediate ||
+		index->rd_index->indkey.values[0] != 1 || index->rd_index->indkey.values[1] != 2)
+	{
+		index_close(index, NoLock);
+		table_close(map, NoLock);
+		return false;
+	}
 	snapshot = accum_direct_snapshot();
 	if (!map_has(map, index, snapshot, document))
 		map_insert(map, document);
