@@ -23,7 +23,7 @@
 /* Developer setting pg_accumulator.debug_sql_writes. */
 bool		accum_debug_sql_writes = false;
 
-/* Only triggers that check what goes through here anyway have these names. */
+/* Only triggers that do what is done here anyway have these names. */
 static bool
 is_own_trigger(const char *name)
 {
@@ -41,12 +41,14 @@ accum_direct_possible(Relation rel, int ncolumns)
 	TriggerDesc *triggers = rel->trigdesc;
 	TupleConstr *constraints = RelationGetDescr(rel)->constr;
 
-	if (accum_debug_sql_writes || SessionReplicationRole != SESSION_REPLICATION_ROLE_ORIGIN)
+	if (accum_debug_sql_writes || SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA)
 		return false;
 	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
 	{
-		if (!is_own_trigger(triggers->triggers[i].tgname) ||
-			triggers->triggers[i].tgenabled == TRIGGER_DISABLED)
+		const Trigger *trigger = &triggers->triggers[i];
+
+		if (!is_own_trigger(trigger->tgname) ||
+			(trigger->tgenabled != TRIGGER_FIRES_ON_ORIGIN && trigger->tgenabled != TRIGGER_FIRES_ALWAYS))
 			return false;
 	}
 	return !rel->rd_rel->relrowsecurity && !rel->rd_rel->relhasrules &&
