@@ -143,13 +143,14 @@ append_wrong(StringInfo sql, AccumRegister *reg, AccumRole role)
 			const char *name = sum_name(reg, i, s);
 
 			if (exact)
-				appendStringInfo(&differs, " OR (a.%s OPERATOR(pg_catalog.=) e.%s) IS NOT TRUE", name, name);
+				appendStringInfo(&differs, " OR a.%s IS NULL OR a.%s OPERATOR(pg_catalog.<>) e.%s",
+								 name, name, name);
 			else
 				appendStringInfo(&differs, " OR pg_catalog.abs(a.%s OPERATOR(pg_catalog.-) e.%s) OPERATOR(pg_catalog.>) "
 								 "(" FLOAT_TOLERANCE " OPERATOR(pg_catalog.*) GREATEST(pg_catalog.abs(e.%s), 1)) OR a.%s IS NULL",
 								 name, name, name, name);
 			if (exact)
-				appendStringInfo(&stored, " OR (a.%s OPERATOR(pg_catalog.=) 0) IS NOT TRUE", name);
+				appendStringInfo(&stored, " OR a.%s OPERATOR(pg_catalog.<>) 0", name);
 		}
 	}
 
