@@ -159,7 +159,7 @@ SELECT pg_temp.both('CREATE RULE nothing AS ON INSERT TO R_movements_2001_01 DO 
 -- Indexes.
 SELECT pg_temp.both('CREATE INDEX ON R_movements ((q % 3)); CREATE INDEX ON R_movements_2001_01 USING brin (period); CREATE INDEX ON R_movements_2001_01 USING hash (recorder)');
 SELECT pg_temp.both('CREATE INDEX ON R_movements ((100 / (q - 7)))');
-SELECT pg_temp.both('CREATE INDEX ON R_movements_2001_01 ((dir_small_here(q)))');
+SELECT pg_temp.both('CREATE INDEX ON R_movements_2001_01 ((dir_small(q)))');
 SELECT pg_temp.both('CREATE UNIQUE INDEX ON R_movements_2001_01 (w) WHERE q < 10', true);
 SELECT pg_temp.both('ALTER TABLE R_movements_2001_01 ADD EXCLUDE USING btree (q WITH =) WHERE (q = 7)', more => '{"SELECT accum.register_post(''r'', ''{\"recorder\": \"n\", \"period\": \"2001-01-01\", \"w\": 1, \"q\": 7}'')"}');
 SELECT pg_temp.both('CREATE INDEX ON R_balance_cache (q); CREATE INDEX ON R_balance_cache ((q * 2)) WHERE w > 1; CREATE INDEX ON R_totals_day USING brin (period, q); CREATE INDEX ON R_totals_year USING hash (w)');
