@@ -498,6 +498,7 @@ accum_delta_merge(PG_FUNCTION_ARGS)
 	int64		n = 0;
 	ListCell   *lc;
 
+	PreventCommandIfReadOnly("a fold of deltas");
 	batch_arguments(fcinfo, 0, &older_than, &limit);
 	foreach(lc, registers_to_fold())
 	{
