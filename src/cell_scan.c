@@ -24,8 +24,9 @@
 #include "cell_scan.h"
 #include "compat.h"
 
-static bool
-column_is(TupleDesc desc, AttrNumber attnum, Oid type, Oid collation)
+/* Is a table's column, by number, of a type and collation? */
+bool
+accum_column_is(TupleDesc desc, AttrNumber attnum, Oid type, Oid collation)
 {
 	Form_pg_attribute attribute;
 
@@ -42,14 +43,14 @@ columns_are_declared(const AccumCellScan *scan, const AccumRegister *reg)
 {
 	TupleDesc	desc = RelationGetDescr(scan->rel);
 	const AccumCellColumns *columns = scan->columns;
-	bool		same = column_is(desc, columns->dim_hash, INT8OID, InvalidOid) &&
+	bool		same = accum_column_is(desc, columns->dim_hash, INT8OID, InvalidOid) &&
 		(columns->period == InvalidAttrNumber ||
-		 column_is(desc, columns->period, columns->period_type, InvalidOid));
+		 accum_column_is(desc, columns->period, columns->period_type, InvalidOid));
 
 	for (int i = 0; same && i < reg->ndims; i++)
-		same = column_is(desc, columns->dims[i], reg->dims[i].type, reg->dims[i].collation);
+		same = accum_column_is(desc, columns->dims[i], reg->dims[i].type, reg->dims[i].collation);
 	for (int i = 0; same && i < reg->nresources; i++)
-		same = column_is(desc, columns->resources[i], reg->resources[i].type, InvalidOid);
+		same = accum_column_is(desc, columns->resources[i], reg->resources[i].type, InvalidOid);
 	return same;
 }
 

@@ -5,6 +5,7 @@
 #ifndef ACCUM_CELL_SCAN_H
 #define ACCUM_CELL_SCAN_H
 
+#include "access/genam.h"
 #include "access/relscan.h"
 #include "executor/tuptable.h"
 #include "registry.h"
@@ -34,6 +35,7 @@ typedef struct AccumCellScan
 	const AccumPeriodRange *filter; /* a range that the index cannot tell */
 } AccumCellScan;
 
+extern bool accum_column_is(TupleDesc desc, AttrNumber attnum, Oid type, Oid collation);
 extern bool accum_cell_scan_open(AccumCellScan *scan, const AccumRegister *reg, Oid relation,
 								 AccumCellColumns *columns, Snapshot snapshot);
 extern void accum_cell_scan_find(AccumCellScan *scan, int64 hash,

@@ -60,15 +60,9 @@ typedef struct Writer
 static bool
 column_is(TupleDesc desc, AttrNumber attnum, Form_pg_attribute expected, bool nullable)
 {
-	Form_pg_attribute attribute;
-
-	if (attnum < 1 || attnum > desc->natts)
-		return false;
-	attribute = TupleDescAttr(desc, attnum - 1);
-	return !attribute->attisdropped && attribute->atttypid == expected->atttypid &&
-		attribute->atttypmod == expected->atttypmod &&
-		attribute->attcollation == expected->attcollation &&
-		(nullable || attribute->attnotnull);
+	return accum_column_is(desc, attnum, expected->atttypid, expected->attcollation) &&
+		TupleDescAttr(desc, attnum - 1)->atttypmod == expected->atttypmod &&
+		(nullable || TupleDescAttr(desc, attnum - 1)->attnotnull);
 }
 
 /*
@@ -90,8 +84,8 @@ columns_are_declared(const Writer *writer, Relation rel)
 			return false;
 	}
 	return writer->role != ACCUM_DELTA ||
-		(TupleDescAttr(desc, writer->reg->delta_columns.id - 1)->atttypid == UUIDOID &&
-		 TupleDescAttr(desc, writer->reg->delta_columns.created_at - 1)->atttypid == TIMESTAMPTZOID);
+		(accum_column_is(desc, writer->reg->delta_columns.id, UUIDOID, InvalidOid) &&
+		 accum_column_is(desc, writer->reg->delta_columns.created_at, TIMESTAMPTZOID, InvalidOid));
 }
 
 /* Begin to look for rows by the table's key; false when it is not the one declared. */

@@ -246,6 +246,24 @@ fold_but(AccumRegister *reg, TimestampTz older_than, int64 limit, ArrayType *lef
 	return folded;
 }
 
+/*
+ * Undo a subtransaction in which an error was caught, and take up again what was
+ * current before it; returns the error.
+ */
+static ErrorData *
+undo_subtransaction(MemoryContext context, ResourceOwner owner)
+{
+	ErrorData  *error;
+
+	MemoryContextSwitchTo(context);
+	error = CopyErrorData();
+	FlushErrorState();
+	RollbackAndReleaseCurrentSubTransaction();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	return error;
+}
+
 /* May the caller, who may have no more than INSERT, be shown dimension values? */
 static bool
 may_see_cells(AccumRegister *reg)
@@ -278,15 +296,9 @@ try_fold(AccumRegister *reg, TimestampTz older_than, int64 limit, Datum *left_ou
 	}
 	PG_CATCH();
 	{
-		ErrorData  *error;
+		ErrorData  *error = undo_subtransaction(context, owner);
 		int64		cell;
 
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
 		if (error->sqlerrcode != ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE ||
 			!accum_row_failed_cell(&cell) || *nleft_out == MAX_LEFT_OUT)
 			ReThrowError(error);
@@ -357,16 +369,6 @@ accum_fold_pending(AccumRegister *reg)
 	return pending;
 }
 
-static AccumRegister *
-open_argument(FunctionCallInfo fcinfo, LOCKMODE lockmode, const AccumAccess *access)
-{
-	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("register name must not be null")));
-	return accum_register_open(text_to_cstring(PG_GETARG_TEXT_PP(0)), lockmode, access);
-}
-
 /* Who may post may fold: in a register without deltas every post does. */
 static const AccumAccess fold_access = {.privileges = ACL_INSERT};
 
@@ -406,7 +408,7 @@ batch_arguments(FunctionCallInfo fcinfo, int first, TimestampTz *older_than, int
 Datum
 accum_delta_merge_register(PG_FUNCTION_ARGS)
 {
-	AccumRegister *reg = open_argument(fcinfo, RowExclusiveLock, &fold_access);
+	AccumRegister *reg = accum_register_named(fcinfo, RowExclusiveLock, &fold_access);
 	TimestampTz older_than;
 	int64		limit;
 
@@ -462,14 +464,8 @@ fold_one_of_many(AccumRegister *reg, TimestampTz older_than, int64 limit)
 	}
 	PG_CATCH();
 	{
-		ErrorData  *error;
+		ErrorData  *error = undo_subtransaction(context, owner);
 
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
 		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED ||
 			ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION ||
 			ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_TRANSACTION_ROLLBACK)
@@ -523,7 +519,7 @@ accum_delta_merge(PG_FUNCTION_ARGS)
 Datum
 accum_delta_flush_register(PG_FUNCTION_ARGS)
 {
-	AccumRegister *reg = open_argument(fcinfo, RowExclusiveLock, &fold_access);
+	AccumRegister *reg = accum_register_named(fcinfo, RowExclusiveLock, &fold_access);
 	AccumFolded folded = accum_fold_all(reg);
 
 	PG_RETURN_INT32((int32) Min(folded.cells, PG_INT32_MAX));
@@ -537,7 +533,7 @@ accum_delta_flush_register(PG_FUNCTION_ARGS)
 Datum
 accum_delta_count(PG_FUNCTION_ARGS)
 {
-	AccumRegister *reg = open_argument(fcinfo, AccessShareLock, NULL);
+	AccumRegister *reg = accum_register_named(fcinfo, AccessShareLock, NULL);
 	AccumPlanKey key = {.purpose = ACCUM_PLAN_PENDING};
 	AccumQueryState state;
 	SPIPlanPtr *plan;

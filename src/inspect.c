@@ -94,12 +94,7 @@ accum_movements_count(PG_FUNCTION_ARGS)
 Datum
 accum_register_movements(PG_FUNCTION_ARGS)
 {
-	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("register name must not be null")));
-	PG_RETURN_OID(accum_register_open(text_to_cstring(PG_GETARG_TEXT_PP(0)),
-									  AccessShareLock, NULL)->movements);
+	PG_RETURN_OID(accum_register_named(fcinfo, AccessShareLock, NULL)->movements);
 }
 
 /*

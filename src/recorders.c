@@ -8,15 +8,15 @@
  *
  * The map tells an unpost or repost which partitions to visit, and its rows are
  * what these lock: both lock every row of their documents in key order and, in the
- * end, raise revision, so two of them on one document run one after the other.  Raising
- * revision, and not only locking, is what tells a REPEATABLE READ transaction
- * with an older snapshot that the document has changed.  The head row is there
+ * end, raise revision, so two of them on one document run one after the other.
+ * Raising revision, and not only locking, is what tells a REPEATABLE READ
+ * transaction with an older snapshot that the document has changed.  The head row is there
  * for a repost of a document not known yet, which would have nothing to lock.
  *
  * A post to a known document takes no lock here.
  *
- * Functions that write run as the register's owner, those that lock, claim and
- * bump inside an accum_query_begin().
+ * accum_documents_store runs as the register's owner; the functions that claim,
+ * lock and bump run inside an accum_query_begin() as the owner.
  */
 #include "postgres.h"
 
@@ -35,6 +35,7 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#include "cell_scan.h"
 #include "direct.h"
 #include "guarded.h"
 #include "query.h"
@@ -130,11 +131,10 @@ map_is_as_made(AccumRegister *reg, Relation map)
 
 	return accum_direct_possible(map, MAP_COLUMNS) &&
 		accum_register_runs_nothing(reg, ACCUM_RECORDERS) &&
-		TupleDescAttr(desc, 0)->atttypid == reg->recorder.type &&
+		accum_column_is(desc, 1, reg->recorder.type, reg->recorder.collation) &&
 		TupleDescAttr(desc, 0)->atttypmod == reg->recorder.typmod &&
-		TupleDescAttr(desc, 0)->attcollation == reg->recorder.collation &&
-		TupleDescAttr(desc, 1)->atttypid == DATEOID &&
-		TupleDescAttr(desc, 2)->atttypid == INT8OID;
+		accum_column_is(desc, 2, DATEOID, InvalidOid) &&
+		accum_column_is(desc, 3, INT8OID, InvalidOid);
 }
 
 /* Is the one document in the map, as far as a snapshot shows? */

@@ -696,6 +696,20 @@ accum_register_open(const char *name, LOCKMODE lockmode, const AccumAccess *acce
 }
 
 /*
+ * The same for the register that a function's argument 0 names.  Raises
+ * invalid_parameter_value when that is null.
+ */
+AccumRegister *
+accum_register_named(FunctionCallInfo fcinfo, LOCKMODE lockmode, const AccumAccess *access)
+{
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("register name must not be null")));
+	return accum_register_open(text_to_cstring(PG_GETARG_TEXT_PP(0)), lockmode, access);
+}
+
+/*
  * The register whose movements table this is, locked until the transaction ends;
  * NULL when it has gone.
  */

@@ -161,6 +161,8 @@ extern bool accum_register_exists(const char *name);
 extern Oid	accum_register_owner(AccumRegister *reg);
 extern AccumRegister *accum_register_open(const char *name, LOCKMODE lockmode,
 										  const AccumAccess *access);
+extern AccumRegister *accum_register_named(FunctionCallInfo fcinfo, LOCKMODE lockmode,
+										   const AccumAccess *access);
 extern AccumRegister *accum_register_hold(Oid movements, LOCKMODE lockmode);
 extern AccumRegister *accum_register_of_movements(Oid relation);
 extern SPIPlanPtr *accum_register_plan(AccumRegister *reg, const AccumPlanKey *key);

@@ -32,16 +32,6 @@ PG_FUNCTION_INFO_V1(accum_register_rebuild_cache);
 /* Sums of floating point may differ by this part of their size. */
 #define FLOAT_TOLERANCE "1e-9"
 
-static AccumRegister *
-open_argument(FunctionCallInfo fcinfo, LOCKMODE lockmode, const AccumAccess *access)
-{
-	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("register name must not be null")));
-	return accum_register_open(text_to_cstring(PG_GETARG_TEXT_PP(0)), lockmode, access);
-}
-
 static bool
 is_totals(AccumRole role)
 {
@@ -258,7 +248,7 @@ verify_role(AccumRegister *reg, AccumRole role, ReturnSetInfo *result)
 Datum
 accum_register_verify(PG_FUNCTION_ARGS)
 {
-	AccumRegister *reg = open_argument(fcinfo, AccessShareLock, NULL);
+	AccumRegister *reg = accum_register_named(fcinfo, AccessShareLock, NULL);
 
 	InitMaterializedSRF(fcinfo, 0);
 	for (AccumRole role = ACCUM_BALANCE_CACHE; role < ACCUM_ROLES; role++)
@@ -280,7 +270,7 @@ open_to_rebuild(FunctionCallInfo fcinfo, const char *function)
 	AccumRegister *reg;
 
 	PreventCommandIfReadOnly(function);
-	reg = open_argument(fcinfo, ShareRowExclusiveLock, &access);
+	reg = accum_register_named(fcinfo, ShareRowExclusiveLock, &access);
 	(void) accum_fold_all(reg);
 	if (accum_fold_pending(reg))
 		ereport(ERROR,
