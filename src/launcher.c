@@ -10,7 +10,7 @@
  *
  * A database that it has not seen before gets one visit, to see whether the
  * extension is there.  After that it gets none without the extension, one every
- * delta_merge_interval while it has high_write registers, and one every
+ * delta_merge_interval while it has registers with deltas, and one every
  * maintenance_interval in any case.  No database has two visitors at a time.  Of
  * several that are due the one that has been so for longest comes first.
  *
@@ -177,7 +177,7 @@ static TimestampTz
 database_due(const Database *database)
 {
 	TimestampTz due;
-	bool		high_write;
+	bool		has_deltas;
 
 	if (database->worker != NULL)
 		return DT_NOEND;
@@ -186,12 +186,12 @@ database_due(const Database *database)
 										   FIRST_DELAY_MS << Min(database->failures - 1, MAX_DOUBLINGS));
 	if (!database->probed)
 		return DT_NOBEGIN;
-	if (!accum_shared_has_database(database->oid, &high_write))
+	if (!accum_shared_has_database(database->oid, &has_deltas))
 		return DT_NOEND;
 	if (database->visit.more)
 		return database->visited;
 	due = TimestampTzPlusMilliseconds(database->maintained, accum_maintenance_interval);
-	if (high_write)
+	if (has_deltas)
 		due = Min(due, TimestampTzPlusMilliseconds(database->visited, accum_delta_merge_interval));
 	return due;
 }

@@ -615,7 +615,7 @@ register_get(const char *name, Oid movements)
 	if (reg == NULL)
 		return NULL;
 	register_enter(reg);
-	accum_shared_note_database(reg->high_write);
+	accum_shared_note_database(accum_register_has(reg, ACCUM_DELTA));
 	return reg;
 }
 

@@ -6,7 +6,7 @@
  * it the functions for sessions do nothing, and there are no workers.  It holds
  *
  * - which databases are known to have the extension, and whether they have
- *   high_write registers.  Sessions enter theirs when they have loaded a
+ *   registers with deltas.  Sessions enter theirs when they have loaded a
  *   register, a worker enters or removes the one it visits, the launcher removes
  *   those that are gone;
  * - what each worker has to say when its visit is over;
@@ -34,7 +34,7 @@
 typedef struct DatabaseEntry
 {
 	Oid			database;
-	bool		high_write;
+	bool		has_deltas;
 } DatabaseEntry;
 
 typedef struct SharedArea
@@ -54,7 +54,7 @@ static shmem_startup_hook_type previous_startup = NULL;
 
 /* This session has loaded a register, and will say so when it commits. */
 static bool noted = false;
-static bool noted_high_write = false;
+static bool noted_deltas = false;
 
 static void
 shared_request(void)
@@ -95,8 +95,8 @@ shared_xact_callback(XactEvent event, void *arg)
 {
 	if (event != XACT_EVENT_COMMIT || !noted)
 		return;
-	accum_shared_enter_database(MyDatabaseId, noted_high_write);
-	noted = noted_high_write = false;
+	accum_shared_enter_database(MyDatabaseId, noted_deltas);
+	noted = noted_deltas = false;
 }
 
 /* When the library is preloaded. */
@@ -114,35 +114,35 @@ accum_shared_init(void)
  * This session has loaded a register: workers should look after its database.
  */
 void
-accum_shared_note_database(bool high_write)
+accum_shared_note_database(bool has_deltas)
 {
 	if (shared == NULL)
 		return;
 	noted = true;
-	noted_high_write |= high_write;
+	noted_deltas |= has_deltas;
 }
 
 /*
- * A database has the extension and, with high_write set, a register of that
- * mode.  The launcher is woken when it did not know.
+ * A database has the extension and, with has_deltas set, a register with a table of
+ * deltas.  The launcher is woken when it did not know.
  */
 void
-accum_shared_enter_database(Oid database, bool high_write)
+accum_shared_enter_database(Oid database, bool has_deltas)
 {
-	bool		known_high_write;
+	bool		known_deltas;
 	bool		report = false;
 	bool		found;
 	DatabaseEntry *entry;
 
-	if (accum_shared_has_database(database, &known_high_write) &&
-		(known_high_write || !high_write))
+	if (accum_shared_has_database(database, &known_deltas) &&
+		(known_deltas || !has_deltas))
 		return;
 
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	entry = hash_search(databases, &database, HASH_ENTER_NULL, &found);
 	if (entry != NULL)
 	{
-		entry->high_write = high_write || (found && entry->high_write);
+		entry->has_deltas = has_deltas || (found && entry->has_deltas);
 		if (shared->launcher != NULL)
 			SetLatch(shared->launcher);
 	}
@@ -170,13 +170,13 @@ accum_shared_forget_database(Oid database)
 
 /* Is the database known to have the extension? */
 bool
-accum_shared_has_database(Oid database, bool *high_write)
+accum_shared_has_database(Oid database, bool *has_deltas)
 {
 	DatabaseEntry *entry;
 
 	LWLockAcquire(shared->lock, LW_SHARED);
 	entry = hash_search(databases, &database, HASH_FIND, NULL);
-	*high_write = entry != NULL && entry->high_write;
+	*has_deltas = entry != NULL && entry->has_deltas;
 	LWLockRelease(shared->lock);
 	return entry != NULL;
 }

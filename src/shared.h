@@ -24,10 +24,10 @@ typedef struct AccumVisit
 } AccumVisit;
 
 extern void accum_shared_init(void);
-extern void accum_shared_note_database(bool high_write);
-extern void accum_shared_enter_database(Oid database, bool high_write);
+extern void accum_shared_note_database(bool has_deltas);
+extern void accum_shared_enter_database(Oid database, bool has_deltas);
 extern void accum_shared_forget_database(Oid database);
-extern bool accum_shared_has_database(Oid database, bool *high_write);
+extern bool accum_shared_has_database(Oid database, bool *has_deltas);
 extern int	accum_shared_launch(void);
 extern void accum_shared_visit_report(const AccumVisit *visit);
 extern bool accum_shared_visit_take(AccumVisit *visit);

@@ -56,7 +56,7 @@ typedef struct Candidate
 {
 	char		name[NAMEDATALEN];
 	Oid			movements;
-	bool		high_write;
+	bool		has_deltas;
 } Candidate;
 
 /* A piece of upkeep, run as the register's owner; returns how much was done. */
@@ -105,10 +105,11 @@ candidates_read(void)
 	List	   *result = NIL;
 
 	accum_query_begin(&state, accum_registry_owner());
-	(void) accum_query_command("SELECT r.name, m.relation, r.high_write "
-							   "FROM " ACCUM_SCHEMA "._registers AS r "
-							   "JOIN " ACCUM_SCHEMA "._register_relations AS m ON m.register = r.name "
-							   "WHERE m.role = 'movements' ORDER BY r.name", SPI_OK_SELECT);
+	(void) accum_query_command("SELECT m.register, m.relation, EXISTS "
+							   "(SELECT FROM " ACCUM_SCHEMA "._register_relations AS d "
+							   "WHERE d.register = m.register AND d.role = 'balance_cache_delta') "
+							   "FROM " ACCUM_SCHEMA "._register_relations AS m "
+							   "WHERE m.role = 'movements' ORDER BY m.register", SPI_OK_SELECT);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		HeapTuple	row = SPI_tuptable->vals[i];
@@ -119,7 +120,7 @@ candidates_read(void)
 
 		strlcpy(candidate->name, SPI_getvalue(row, desc, 1), NAMEDATALEN);
 		candidate->movements = DatumGetObjectId(SPI_getbinval(row, desc, 2, &isnull));
-		candidate->high_write = DatumGetBool(SPI_getbinval(row, desc, 3, &isnull));
+		candidate->has_deltas = DatumGetBool(SPI_getbinval(row, desc, 3, &isnull));
 		result = lappend(result, candidate);
 		MemoryContextSwitchTo(old);
 	}
@@ -128,13 +129,13 @@ candidates_read(void)
 }
 
 static bool
-any_high_write(const List *candidates)
+any_deltas(const List *candidates)
 {
 	ListCell   *lc;
 
 	foreach(lc, candidates)
 	{
-		if (((Candidate *) lfirst(lc))->high_write)
+		if (((Candidate *) lfirst(lc))->has_deltas)
 			return true;
 	}
 	return false;
@@ -181,7 +182,7 @@ look_around(bool maintenance)
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(context);
 	if (extension)
-		accum_shared_enter_database(MyDatabaseId, any_high_write(candidates));
+		accum_shared_enter_database(MyDatabaseId, any_deltas(candidates));
 	if (maintenance || !extension)
 		forget_others(candidates);
 	return candidates;
@@ -256,7 +257,7 @@ register_keep(const Candidate *candidate, bool maintenance)
 {
 	int64		folded = 0;
 
-	if (candidate->high_write)
+	if (candidate->has_deltas)
 	{
 		report_activity("folding deltas", candidate);
 		do
