@@ -186,11 +186,8 @@ accum_cell_scan_by_key(const AccumCellScan *scan, bool by_unit)
 		form->indnkeyatts == (by_unit ? 2 : 1) && index_has_period(scan) == by_unit;
 }
 
-/*
- * The row of a table's primary key, (dim_hash) or (dim_hash, period): true when
- * it is there, in the scan's slot.
- */
-bool
+/* Look for the row of a table's primary key: (dim_hash), or (dim_hash, period). */
+void
 accum_cell_scan_find_key(AccumCellScan *scan, int64 hash, AccumDay unit)
 {
 	ScanKeyData keys[2];
@@ -201,7 +198,6 @@ accum_cell_scan_find_key(AccumCellScan *scan, int64 hash, AccumDay unit)
 		ScanKeyInit(&keys[n++], 2, BTEqualStrategyNumber, F_DATE_EQ, DateADTGetDatum(unit));
 	scan->filter = NULL;
 	scan_start(scan, keys, n);
-	return accum_cell_scan_next(scan) != NULL;
 }
 
 static bool
@@ -229,20 +225,28 @@ accum_cell_scan_next(AccumCellScan *scan)
 	return found ? scan->slot : NULL;
 }
 
-/* Is the row that the scan has come to one of this cell? */
+/* Is a row, in a slot of a table with these columns, one of this cell? */
 bool
-accum_cell_scan_is_cell(AccumCellScan *scan, AccumRegister *reg,
-						const Datum *dims, const bool *nulls)
+accum_cell_columns_are(const AccumRegister *reg, const AccumCellColumns *columns,
+					   TupleTableSlot *row, const Datum *dims, const bool *nulls)
 {
 	for (int i = 0; i < reg->ndims; i++)
 	{
 		bool		isnull;
-		Datum		value = slot_getattr(scan->slot, scan->columns->dims[i], &isnull);
+		Datum		value = slot_getattr(row, columns->dims[i], &isnull);
 
 		if (!accum_column_equal(&reg->dims[i], value, isnull, dims[i], nulls[i]))
 			return false;
 	}
 	return true;
+}
+
+/* Is the row that the scan has come to one of this cell? */
+bool
+accum_cell_scan_is_cell(AccumCellScan *scan, AccumRegister *reg,
+						const Datum *dims, const bool *nulls)
+{
+	return accum_cell_columns_are(reg, scan->columns, scan->slot, dims, nulls);
 }
 
 /* Close what accum_cell_scan_open opened; the locks stay. */

@@ -41,8 +41,11 @@ extern bool accum_cell_scan_open(AccumCellScan *scan, const AccumRegister *reg, 
 extern void accum_cell_scan_find(AccumCellScan *scan, int64 hash,
 								 const AccumPeriodRange *period);
 extern bool accum_cell_scan_by_key(const AccumCellScan *scan, bool by_unit);
-extern bool accum_cell_scan_find_key(AccumCellScan *scan, int64 hash, AccumDay unit);
+extern void accum_cell_scan_find_key(AccumCellScan *scan, int64 hash, AccumDay unit);
 extern TupleTableSlot *accum_cell_scan_next(AccumCellScan *scan);
+extern bool accum_cell_columns_are(const AccumRegister *reg, const AccumCellColumns *columns,
+								   TupleTableSlot *row, const Datum *dims,
+								   const bool *nulls);
 extern bool accum_cell_scan_is_cell(AccumCellScan *scan, AccumRegister *reg,
 									const Datum *dims, const bool *nulls);
 extern void accum_cell_scan_close(AccumCellScan *scan);

@@ -13,6 +13,7 @@
 #include "catalog/pg_namespace.h"
 #include "executor/executor.h"
 #include "parser/parse_type.h"
+#include "storage/bufmgr.h"
 #include "utils/acl.h"
 #include "utils/guc.h"
 #include "utils/relcache.h"
@@ -88,6 +89,17 @@ accum_primary_key_index(Relation rel)
 	return RelationGetPrimaryKeyIndex(rel, false);
 #else
 	return RelationGetPrimaryKeyIndex(rel);
+#endif
+}
+
+/* PostgreSQL 16 calls a relation's file a locator (commit b0a55e4329). */
+static inline bool
+accum_read_recent_buffer(Relation rel, BlockNumber block, Buffer buffer)
+{
+#if PG_VERSION_NUM >= 160000
+	return ReadRecentBuffer(rel->rd_locator, MAIN_FORKNUM, block, buffer);
+#else
+	return ReadRecentBuffer(rel->rd_node, MAIN_FORKNUM, block, buffer);
 #endif
 }
 

@@ -502,40 +502,66 @@ accum_delta_set_in_one_unit(const AccumDeltaSet *set)
 	return level_unit(set, set->first_day) == level_unit(set, set->last_day);
 }
 
+/* Does an entry belong to the same cell, and the same unit of the pass, as another? */
+static bool
+rolls_into(const AccumDeltaSet *set, const AccumDeltaEntry *entry, const AccumDeltaEntry *other,
+		   AccumDay unit)
+{
+	return entry != NULL && entry->dim_hash == other->dim_hash &&
+		level_unit(set, entry->unit_start) == unit;
+}
+
 /*
- * The next entry of the pass, NULL at its end.
+ * Roll up the entries of one cell and unit, the pending one and those that follow.
  *
- * A rolled-up entry starts as a copy of its first day's entry, whose sums it
- * must not share, and takes in the neighbours of the same cell and unit.
+ * What stands alone is passed on as it is.  Else the result starts as a copy of the
+ * first entry, whose sums it must not share, and takes in its neighbours.
  */
+static AccumDeltaEntry *
+roll_up(AccumDeltaSet *set)
+{
+	AccumRegister *reg = set->reg;
+	const AccumDeltaEntry *first = set->pending;
+	AccumDay	unit = level_unit(set, first->unit_start);
+	AccumDeltaEntry *rolled;
+
+	set->pending = base_next(set);
+	if (!rolls_into(set, set->pending, first, unit))
+	{
+		rolled = palloc(sizeof(AccumDeltaEntry));
+		*rolled = *first;
+		rolled->unit_start = unit;
+		return rolled;
+	}
+	rolled = accum_delta_entry_create(reg);
+	rolled->dim_hash = first->dim_hash;
+	rolled->unit_start = unit;
+	entry_set_dims(reg, rolled, first->dims, first->nulls);
+	entry_merge(reg, rolled, first);
+	do
+	{
+		entry_merge(reg, rolled, set->pending);
+		set->pending = base_next(set);
+	} while (rolls_into(set, set->pending, rolled, unit));
+	return rolled;
+}
+
+/* The next entry of the pass, NULL at its end; valid until the next call. */
 const AccumDeltaEntry *
 accum_delta_set_next(AccumDeltaSet *set)
 {
-	AccumRegister *reg = set->reg;
-
 	while (set->pending != NULL)
 	{
-		const AccumDeltaEntry *first = set->pending;
-		AccumDay	unit = level_unit(set, first->unit_start);
 		MemoryContext old;
 		AccumDeltaEntry *rolled;
 
 		MemoryContextReset(set->rolled_context);
 		old = MemoryContextSwitchTo(set->rolled_context);
-		rolled = accum_delta_entry_create(reg);
-		rolled->dim_hash = first->dim_hash;
-		rolled->unit_start = unit;
-		entry_set_dims(reg, rolled, first->dims, first->nulls);
-		do
-		{
-			entry_merge(reg, rolled, set->pending);
-			set->pending = base_next(set);
-		} while (set->pending != NULL && set->pending->dim_hash == rolled->dim_hash &&
-				 level_unit(set, set->pending->unit_start) == unit);
+		rolled = roll_up(set);
 		MemoryContextSwitchTo(old);
 
 		/* What deltas undid was still a cell's last movement. */
-		if (!entry_changes_nothing(reg, rolled) ||
+		if (!entry_changes_nothing(set->reg, rolled) ||
 			(set->has_deltas && set->level == ACCUM_BALANCE_CACHE && rolled->has_last))
 			return rolled;
 	}

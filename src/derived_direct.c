@@ -39,6 +39,7 @@
 #include "derived_row.h"
 #include "direct.h"
 #include "movement_id.h"
+#include "row_hint.h"
 #include "stats.h"
 
 /* One table being written. */
@@ -49,7 +50,9 @@ typedef struct Writer
 	const AccumRowShape *shape;
 	AccumDirect direct;
 	Snapshot	snapshot;
-	AccumCellScan scan;			/* not for deltas, which are only appended */
+	bool		scanning;
+	AccumCellScan scan;			/* while scanning */
+	TupleTableSlot *stored;		/* NULL for deltas, which are only appended */
 	TupleTableSlot *new_row;
 	int64		nrows;			/* written */
 	MemoryContext context;		/* of all but */
@@ -98,41 +101,70 @@ open_scan(Writer *writer)
 	if (!accum_cell_scan_open(&writer->scan, reg, reg->relations[role], &reg->columns[role],
 							  writer->snapshot))
 		return false;
-	if (accum_cell_scan_by_key(&writer->scan, accum_row_by_unit(role)))
+	writer->scanning = accum_cell_scan_by_key(&writer->scan, accum_row_by_unit(role));
+	if (!writer->scanning)
+		accum_cell_scan_close(&writer->scan);
+	return writer->scanning;
+}
+
+static void
+close_scan(Writer *writer)
+{
+	if (writer->scanning)
+		accum_cell_scan_close(&writer->scan);
+	writer->scanning = false;
+}
+
+/* Is a table, which is locked, as the register made it? */
+static bool
+table_is_as_made(Writer *writer, Relation rel)
+{
+	bool		same;
+
+	/* id and created_at are a delta's own. */
+	if (!accum_direct_plain(rel, writer->shape->desc->natts + (writer->role == ACCUM_DELTA ? 2 : 0)) ||
+		!columns_are_declared(writer, rel))
+		return false;
+	if (writer->role == ACCUM_DELTA)
 		return true;
-	accum_cell_scan_close(&writer->scan);
-	return false;
+	same = open_scan(writer);
+	close_scan(writer);
+	return same;
+}
+
+/* Can the table be written straight?  What was found is kept with the register. */
+static bool
+table_is_writable(Writer *writer, Relation rel)
+{
+	AccumVerdict *verdict = &writer->reg->direct[writer->role];
+
+	if (!accum_direct_enabled() || !accum_register_runs_nothing(writer->reg, writer->role))
+		return false;
+	if (*verdict == ACCUM_UNKNOWN)
+		*verdict = table_is_as_made(writer, rel) ? ACCUM_YES : ACCUM_NO;
+	return *verdict == ACCUM_YES;
 }
 
 /* Open a table to write it; false when that has to be done with SQL. */
 static bool
 writer_open(Writer *writer, AccumRegister *reg, AccumRole role, Snapshot snapshot)
 {
-	Oid			relation = reg->relations[role];
-	Relation	rel;
+	Relation	rel = table_open(reg->relations[role], RowExclusiveLock);
 
 	memset(writer, 0, sizeof(*writer));
 	writer->reg = reg;
 	writer->role = role;
-	rel = table_open(relation, RowExclusiveLock);
+	writer->snapshot = snapshot;
 	writer->shape = accum_row_shape(reg, role);
-
-	/* id and created_at are a delta's own. */
-	if (!accum_register_runs_nothing(reg, role) ||
-		!accum_direct_possible(rel, writer->shape->desc->natts + (role == ACCUM_DELTA ? 2 : 0)) ||
-		!columns_are_declared(writer, rel))
+	if (!table_is_writable(writer, rel))
 	{
 		table_close(rel, NoLock);
 		return false;
 	}
 	writer->snapshot = RegisterSnapshot(snapshot);
-	if (role != ACCUM_DELTA && !open_scan(writer))
-	{
-		UnregisterSnapshot(writer->snapshot);
-		table_close(rel, NoLock);
-		return false;
-	}
 	accum_direct_open(&writer->direct, rel, role != ACCUM_DELTA);
+	if (role != ACCUM_DELTA)
+		writer->stored = table_slot_create(rel, NULL);
 	writer->new_row = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsVirtual);
 	writer->context = CurrentMemoryContext;
 	writer->row_context = AllocSetContextCreate(CurrentMemoryContext, "accum derived row",
@@ -144,8 +176,9 @@ writer_open(Writer *writer, AccumRegister *reg, AccumRole role, Snapshot snapsho
 static void
 writer_close(Writer *writer)
 {
-	if (writer->role != ACCUM_DELTA)
-		accum_cell_scan_close(&writer->scan);
+	close_scan(writer);
+	if (writer->stored != NULL)
+		ExecDropSingleTupleTableSlot(writer->stored);
 	ExecDropSingleTupleTableSlot(writer->new_row);
 	MemoryContextDelete(writer->row_context);
 	UnregisterSnapshot(writer->snapshot);
@@ -158,15 +191,32 @@ writer_close(Writer *writer)
 static void
 writer_refresh(Writer *writer)
 {
-	MemoryContext old = MemoryContextSwitchTo(writer->context);
-
-	accum_cell_scan_close(&writer->scan);
+	close_scan(writer);
 	UnregisterSnapshot(writer->snapshot);
 	writer->snapshot = accum_direct_snapshot();
-	if (!open_scan(writer))
+}
+
+/* Bring the stored row of a key into the writer's slot; false when there is none. */
+static bool
+find_row(Writer *writer, int64 dim_hash, AccumDay unit)
+{
+	MemoryContext old;
+	bool		found;
+
+	if (accum_row_hint_follow(writer->reg, writer->role, writer->direct.rel, writer->snapshot,
+							  dim_hash, unit, writer->stored))
+		return true;
+
+	/* What a scan allocates while it goes on lives as long as it does. */
+	old = MemoryContextSwitchTo(writer->context);
+	if (!writer->scanning && !open_scan(writer))
 		elog(ERROR, "relation \"%s\" has lost its primary key",
 			 RelationGetRelationName(writer->direct.rel));
+	accum_cell_scan_find_key(&writer->scan, dim_hash, unit);
+	found = accum_row_hint_scan(writer->reg, writer->role, writer->scan.scan, dim_hash, unit,
+								writer->stored);
 	MemoryContextSwitchTo(old);
+	return found;
 }
 
 /* Add the row's sum at position i to the one in new_row. */
@@ -174,12 +224,9 @@ static void
 add_sum(Writer *writer, const TupleTableSlot *row, int i, const AccumColumn *resource)
 {
 	const AccumRowShape *shape = writer->shape;
-	AttrNumber	attnum = shape->attnums[i];
-	AccumSum	sum = {0};
+	Datum	   *value = &writer->new_row->tts_values[shape->attnums[i] - 1];
 
-	accum_sum_add_value(&sum, resource->type, writer->new_row->tts_values[attnum - 1], 1);
-	accum_sum_add_value(&sum, resource->type, row->tts_values[i], 1);
-	if (!accum_row_sum_fits(&sum, resource, &writer->new_row->tts_values[attnum - 1]))
+	if (!accum_row_add_fits(*value, row->tts_values[i], resource, value))
 		accum_row_out_of_range(writer->reg, writer->role, DatumGetInt64(row->tts_values[0]),
 							   row->tts_values + shape->first_dim,
 							   row->tts_isnull + shape->first_dim,
@@ -194,10 +241,11 @@ add_count(Writer *writer, const TupleTableSlot *row, int i)
 	*value = Int64GetDatum(DatumGetInt64(*value) + DatumGetInt64(row->tts_values[i]));
 }
 
-/* Make new_row the version of a stored row that a row leads to. */
+/* Make new_row the version of the stored row that a row leads to. */
 static void
-make_version(Writer *writer, TupleTableSlot *stored, const TupleTableSlot *row)
+make_version(Writer *writer, const TupleTableSlot *row)
 {
+	TupleTableSlot *stored = writer->stored;
 	const AccumRowShape *shape = writer->shape;
 	int			sums_each = accum_row_by_unit(writer->role) ? 2 : 1;
 	int			natts = RelationGetNumberOfAttributes(writer->direct.rel);
@@ -219,16 +267,16 @@ make_version(Writer *writer, TupleTableSlot *stored, const TupleTableSlot *row)
 	ExecStoreVirtualTuple(writer->new_row);
 }
 
-/* Update the stored row in a slot; false when it has gone. */
+/* Update the stored row; false when it has gone. */
 static bool
-update_row(Writer *writer, TupleTableSlot *stored, const TupleTableSlot *row)
+update_row(Writer *writer, const TupleTableSlot *row)
 {
 	do
 	{
-		make_version(writer, stored, row);
-		if (accum_direct_update(&writer->direct, stored, writer->new_row, writer->snapshot))
+		make_version(writer, row);
+		if (accum_direct_update(&writer->direct, writer->stored, writer->new_row, writer->snapshot))
 			return true;
-	} while (!TTS_EMPTY(stored));
+	} while (!TTS_EMPTY(writer->stored));
 	return false;
 }
 
@@ -269,18 +317,20 @@ static void
 upsert_row(Writer *writer, const TupleTableSlot *row)
 {
 	int64		dim_hash = DatumGetInt64(row->tts_values[0]);
-	AccumDay	unit = accum_row_by_unit(writer->role) ? DatumGetDateADT(row->tts_values[1]) : 0;
+	AccumDay	unit = accum_row_by_unit(writer->role) ? DatumGetDateADT(row->tts_values[1])
+		: ACCUM_DAY_MIN;
 	const Datum *dims = row->tts_values + writer->shape->first_dim;
 	const bool *nulls = row->tts_isnull + writer->shape->first_dim;
 
 	for (;;)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (accum_cell_scan_find_key(&writer->scan, dim_hash, unit))
+		if (find_row(writer, dim_hash, unit))
 		{
-			if (!accum_cell_scan_is_cell(&writer->scan, writer->reg, dims, nulls))
+			if (!accum_cell_columns_are(writer->reg, &writer->reg->columns[writer->role],
+										writer->stored, dims, nulls))
 				accum_cell_collision(writer->reg, dims, nulls);
-			if (update_row(writer, writer->scan.slot, row))
+			if (update_row(writer, row))
 				return;
 		}
 		else

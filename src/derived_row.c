@@ -152,18 +152,27 @@ accum_row_failed_cell(int64 *dim_hash)
 	return has_failed;
 }
 
-/* The sum as a value of the resource's type; false when it does not fit. */
-bool
-accum_row_sum_fits(const AccumSum *sum, const AccumColumn *resource, Datum *value)
+/* A sum, or without one the sum of two values, as accum_row_sum_fits and _add_fits have it. */
+static bool
+value_fits(const AccumSum *sum, Datum a, Datum b, const AccumColumn *resource, Datum *value)
+{
+	return sum != NULL ? accum_sum_to_value(sum, resource->type, resource->typmod, value)
+		: accum_value_add(resource->type, resource->typmod, a, b, value);
+}
+
+/* The same where the type tells with an error that the value does not fit. */
+static bool
+value_fits_no_error(const AccumSum *sum, Datum a, Datum b, const AccumColumn *resource,
+					Datum *value)
 {
 	MemoryContext context = CurrentMemoryContext;
 	volatile bool fits = false;
 
 	if (accum_sum_kind(resource->type) != ACCUM_SUM_NUMERIC)
-		return accum_sum_to_value(sum, resource->type, resource->typmod, value);
+		return value_fits(sum, a, b, resource, value);
 	PG_TRY();
 	{
-		fits = accum_sum_to_value(sum, resource->type, resource->typmod, value);
+		fits = value_fits(sum, a, b, resource, value);
 	}
 	PG_CATCH();
 	{
@@ -174,6 +183,20 @@ accum_row_sum_fits(const AccumSum *sum, const AccumColumn *resource, Datum *valu
 	}
 	PG_END_TRY();
 	return fits;
+}
+
+/* The sum as a value of the resource's type; false when it does not fit. */
+bool
+accum_row_sum_fits(const AccumSum *sum, const AccumColumn *resource, Datum *value)
+{
+	return value_fits_no_error(sum, (Datum) 0, (Datum) 0, resource, value);
+}
+
+/* The sum of two values of the resource's type; false when it does not fit. */
+bool
+accum_row_add_fits(Datum a, Datum b, const AccumColumn *resource, Datum *value)
+{
+	return value_fits_no_error(NULL, a, b, resource, value);
 }
 
 /*

@@ -37,6 +37,7 @@ extern void accum_row_append_columns(StringInfo sql, AccumRegister *reg, AccumRo
 extern bool accum_row_fill(AccumRegister *reg, AccumRole role, AccumRowKind kind,
 						   const AccumDeltaEntry *entry, TupleTableSlot *slot);
 extern bool accum_row_sum_fits(const AccumSum *sum, const AccumColumn *resource, Datum *value);
+extern bool accum_row_add_fits(Datum a, Datum b, const AccumColumn *resource, Datum *value);
 extern void accum_row_out_of_range(AccumRegister *reg, AccumRole role, int64 dim_hash,
 								   const Datum *dims, const bool *nulls, const char *resource);
 extern void accum_row_forget_failure(void);

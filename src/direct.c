@@ -31,18 +31,23 @@ is_own_trigger(const char *name)
 		strcmp(name, "accum_insert") == 0 || strcmp(name, "accum_delete") == 0;
 }
 
+/* May this session write rows without a statement? */
+bool
+accum_direct_enabled(void)
+{
+	return !accum_debug_sql_writes && SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA;
+}
+
 /*
  * Is a table as the register made it, with so many columns and nothing that a
  * statement would have to do beside writing rows?
  */
 bool
-accum_direct_possible(Relation rel, int ncolumns)
+accum_direct_plain(Relation rel, int ncolumns)
 {
 	TriggerDesc *triggers = rel->trigdesc;
 	TupleConstr *constraints = RelationGetDescr(rel)->constr;
 
-	if (accum_debug_sql_writes || SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA)
-		return false;
 	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
 	{
 		const Trigger *trigger = &triggers->triggers[i];

@@ -23,7 +23,8 @@ typedef struct AccumDirect
 
 extern bool accum_debug_sql_writes;
 
-extern bool accum_direct_possible(Relation rel, int ncolumns);
+extern bool accum_direct_enabled(void);
+extern bool accum_direct_plain(Relation rel, int ncolumns);
 extern Snapshot accum_direct_snapshot(void);
 extern void accum_direct_open(AccumDirect *direct, Relation rel, bool speculative);
 extern void accum_direct_insert(AccumDirect *direct, TupleTableSlot *slot);

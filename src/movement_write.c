@@ -33,6 +33,14 @@
 /* Columns that the server fills in: id, recorded_at, dim_hash. */
 #define OWN_COLUMNS 3
 
+/* Which partition movements of a range of periods, [from, to), go to. */
+typedef struct Bound
+{
+	Oid			partition;		/* InvalidOid where there is not even a default one */
+	TimestampTz from;
+	TimestampTz to;
+} Bound;
+
 /* A partition being written. */
 typedef struct Target
 {
@@ -48,7 +56,9 @@ typedef struct Writer
 	AccumChange *change;
 	TupleDesc	desc;			/* of the batch */
 	Relation	movements;
-	List	   *targets;		/* the last one used comes first */
+	List	   *targets;
+	Target	   *last;			/* the one found last, by */
+	Bound		last_bound;
 } Writer;
 
 static int
@@ -62,28 +72,44 @@ static bool
 movements_are_writable(AccumRegister *reg, Relation movements)
 {
 	/* Auditors want to see who writes what. */
-	return ExecutorCheckPerms_hook == NULL &&
-		accum_direct_possible(movements, batch_ncolumns(reg) + OWN_COLUMNS) &&
+	return ExecutorCheckPerms_hook == NULL && accum_direct_enabled() &&
+		accum_direct_plain(movements, batch_ncolumns(reg) + OWN_COLUMNS) &&
 		pg_class_aclcheck(reg->movements, GetUserId(), ACL_INSERT) == ACLCHECK_OK;
 }
 
-/* The partition for a period, InvalidOid when there is not even a default one. */
-static Oid
-find_partition(Relation movements, TimestampTz period)
+/* An instant that a partition begins with, or else what there is no bound beyond. */
+static TimestampTz
+bound_datum(const PartitionBoundInfo info, int i, TimestampTz otherwise)
+{
+	if (i < 0 || i >= info->ndatums || info->kind[i][0] != PARTITION_RANGE_DATUM_VALUE)
+		return otherwise;
+	return DatumGetTimestampTz(info->datums[i][0]);
+}
+
+/* The partition for a period. */
+static Bound
+find_bound(Relation movements, TimestampTz period)
 {
 	PartitionKey key = RelationGetPartitionKey(movements);
 	PartitionDesc desc = RelationGetPartitionDesc(movements, true);
+	PartitionBoundInfo info = desc->boundinfo;
+	Bound		bound = {InvalidOid, period, period};
 	Datum		value = TimestampTzGetDatum(period);
-	int			index = -1;
 	bool		equal;
+	int			i;
+	int			index;
 
-	if (desc->boundinfo == NULL)
-		return InvalidOid;
-	index = desc->boundinfo->indexes[partition_range_datum_bsearch(key->partsupfunc, key->partcollation,
-																   desc->boundinfo, 1, &value, &equal) + 1];
+	if (info == NULL)
+		return bound;
+	i = partition_range_datum_bsearch(key->partsupfunc, key->partcollation, info, 1, &value, &equal);
+	bound.from = bound_datum(info, i, DT_NOBEGIN);
+	bound.to = bound_datum(info, i + 1, DT_NOEND);
+	index = info->indexes[i + 1];
 	if (index < 0)
-		index = desc->boundinfo->default_index;
-	return index < 0 ? InvalidOid : desc->oids[index];
+		index = info->default_index;
+	if (index >= 0)
+		bound.partition = desc->oids[index];
+	return bound;
 }
 
 /*
@@ -92,20 +118,21 @@ find_partition(Relation movements, TimestampTz period)
  * written straight.
  */
 static Relation
-open_partition(Writer *writer, TimestampTz period)
+open_partition(Writer *writer, TimestampTz period, Bound *bound)
 {
 	for (;;)
 	{
-		Oid			oid = find_partition(writer->movements, period);
+		Oid			oid = find_bound(writer->movements, period).partition;
 		Relation	rel;
 
 		if (!OidIsValid(oid))
 			return NULL;
 		rel = table_open(oid, RowExclusiveLock);
-		if (find_partition(writer->movements, period) == oid)
+		*bound = find_bound(writer->movements, period);
+		if (bound->partition == oid)
 		{
 			if (rel->rd_rel->relkind == RELKIND_RELATION &&
-				accum_direct_possible(rel, batch_ncolumns(writer->reg) + OWN_COLUMNS))
+				accum_direct_plain(rel, batch_ncolumns(writer->reg) + OWN_COLUMNS))
 				return rel;
 			table_close(rel, NoLock);
 			return NULL;
@@ -114,23 +141,13 @@ open_partition(Writer *writer, TimestampTz period)
 	}
 }
 
-/* The target for a period, opened if need be; NULL as for open_partition. */
 static Target *
-find_target(Writer *writer, TimestampTz period)
+open_target(Writer *writer, TimestampTz period, Bound *bound)
 {
-	Oid			oid = find_partition(writer->movements, period);
+	Relation	rel = open_partition(writer, period, bound);
 	Target	   *target;
-	Relation	rel;
 	AccumLeaf  *leaf;
-	ListCell   *lc;
 
-	foreach(lc, writer->targets)
-	{
-		target = lfirst(lc);
-		if (target->relation == oid)
-			return target;
-	}
-	rel = open_partition(writer, period);
 	if (rel == NULL)
 		return NULL;
 	target = palloc0(sizeof(Target));
@@ -139,8 +156,32 @@ find_target(Writer *writer, TimestampTz period)
 	target->leaf = leaf;
 	accum_direct_open(&target->direct, rel, false);
 	target->row = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsVirtual);
-	writer->targets = lcons(target, writer->targets);
+	writer->targets = lappend(writer->targets, target);
 	return target;
+}
+
+/* The target for a period, opened if need be; NULL as for open_partition. */
+static Target *
+find_target(Writer *writer, TimestampTz period)
+{
+	Bound		bound;
+	ListCell   *lc;
+
+	if (writer->last != NULL && period >= writer->last_bound.from && period < writer->last_bound.to)
+		return writer->last;
+	writer->last = NULL;
+	bound = find_bound(writer->movements, period);
+	foreach(lc, writer->targets)
+	{
+		Target	   *target = lfirst(lc);
+
+		if (target->relation == bound.partition)
+			writer->last = target;
+	}
+	if (writer->last == NULL)
+		writer->last = open_target(writer, period, &bound);
+	writer->last_bound = bound;
+	return writer->last;
 }
 
 static void

@@ -46,14 +46,16 @@
 /* recorder, unit_start, revision */
 #define MAP_COLUMNS 3
 
-/* The documents that a statement wrote movements of. */
+/*
+ * The documents that a statement wrote movements of.  Most write one: it is the last
+ * one added, and rows are begun when another follows.
+ */
 struct AccumDocuments
 {
 	AccumRegister *reg;
 	MemoryContext context;		/* of everything here */
-	TupleDesc	desc;
-	TupleTableSlot *slot;
-	Tuplestorestate *rows;		/* NULL while there are none */
+	TupleTableSlot *slot;		/* NULL while there is no second one */
+	Tuplestorestate *rows;
 	MemoryContext last_context; /* of the last recorder added */
 	bool		has_last;
 	Datum		last_recorder;
@@ -73,7 +75,7 @@ accum_documents_create(AccumRegister *reg)
 }
 
 static void
-documents_begin(AccumDocuments *documents)
+rows_begin(AccumDocuments *documents)
 {
 	AccumColumn *recorder = &documents->reg->recorder;
 	MemoryContext old = MemoryContextSwitchTo(documents->context);
@@ -82,11 +84,40 @@ documents_begin(AccumDocuments *documents)
 	TupleDescInitEntry(desc, 1, "recorder", recorder->type, recorder->typmod, 0);
 	TupleDescInitEntryCollation(desc, 1, recorder->collation);
 	TupleDescInitEntry(desc, 2, "unit_start", DATEOID, -1, 0);
-	documents->desc = desc;
 	documents->slot = MakeSingleTupleTableSlot(desc, &TTSOpsVirtual);
 	documents->rows = tuplestore_begin_heap(false, false, work_mem);
-	documents->last_context = AllocSetContextCreate(documents->context, "accum last document",
-													ALLOCSET_SMALL_SIZES);
+	MemoryContextSwitchTo(old);
+}
+
+/* Put the last document added into rows. */
+static void
+rows_put(AccumDocuments *documents)
+{
+	TupleTableSlot *slot = documents->slot;
+
+	ExecClearTuple(slot);
+	slot->tts_values[0] = documents->last_recorder;
+	slot->tts_values[1] = DateADTGetDatum(documents->last_unit);
+	slot->tts_isnull[0] = slot->tts_isnull[1] = false;
+	ExecStoreVirtualTuple(slot);
+	tuplestore_puttupleslot(documents->rows, slot);
+}
+
+/* Make a document the last one added. */
+static void
+set_last(AccumDocuments *documents, Datum recorder, AccumDay unit)
+{
+	MemoryContext old;
+
+	if (documents->last_context == NULL)
+		documents->last_context = AllocSetContextCreate(documents->context, "accum last document",
+														ALLOCSET_SMALL_SIZES);
+	MemoryContextReset(documents->last_context);
+	old = MemoryContextSwitchTo(documents->last_context);
+	documents->last_recorder = datumCopy(recorder, documents->reg->recorder.typbyval,
+										 documents->reg->recorder.typlen);
+	documents->last_unit = unit;
+	documents->has_last = true;
 	MemoryContextSwitchTo(old);
 }
 
@@ -96,31 +127,19 @@ accum_documents_add(AccumDocuments *documents, Datum recorder, AccumDay day)
 {
 	AccumRegister *reg = documents->reg;
 	AccumDay	unit = accum_unit_start(day, reg->partition_by, 1);
-	MemoryContext old;
-
-	if (documents->rows == NULL)
-		documents_begin(documents);
 
 	/* The lines of a document follow one another. */
 	if (documents->has_last && documents->last_unit == unit &&
 		datumIsEqual(documents->last_recorder, recorder,
 					 reg->recorder.typbyval, reg->recorder.typlen))
 		return;
-
-	ExecClearTuple(documents->slot);
-	documents->slot->tts_values[0] = recorder;
-	documents->slot->tts_values[1] = DateADTGetDatum(unit);
-	documents->slot->tts_isnull[0] = documents->slot->tts_isnull[1] = false;
-	ExecStoreVirtualTuple(documents->slot);
-	tuplestore_puttupleslot(documents->rows, documents->slot);
-
-	MemoryContextReset(documents->last_context);
-	old = MemoryContextSwitchTo(documents->last_context);
-	documents->last_recorder = datumCopy(recorder, reg->recorder.typbyval,
-										 reg->recorder.typlen);
-	documents->last_unit = unit;
-	documents->has_last = true;
-	MemoryContextSwitchTo(old);
+	if (documents->has_last)
+	{
+		if (documents->rows == NULL)
+			rows_begin(documents);
+		rows_put(documents);
+	}
+	set_last(documents, recorder, unit);
 }
 
 /* Has the map the columns it was made with?  Its owner may have altered it. */
@@ -129,7 +148,7 @@ map_is_as_made(AccumRegister *reg, Relation map)
 {
 	TupleDesc	desc = RelationGetDescr(map);
 
-	return accum_direct_possible(map, MAP_COLUMNS) &&
+	return accum_direct_enabled() && accum_direct_plain(map, MAP_COLUMNS) &&
 		accum_register_runs_nothing(reg, ACCUM_RECORDERS) &&
 		accum_column_is(desc, 1, reg->recorder.type, reg->recorder.collation) &&
 		TupleDescAttr(desc, 0)->atttypmod == reg->recorder.typmod &&
@@ -137,9 +156,9 @@ map_is_as_made(AccumRegister *reg, Relation map)
 		accum_column_is(desc, 3, INT8OID, InvalidOid);
 }
 
-/* Is the one document in the map, as far as a snapshot shows? */
+/* Is the last document added in the map, as far as a snapshot shows? */
 static bool
-map_has(Relation map, Relation index, Snapshot snapshot, const TupleTableSlot *document)
+map_has(const AccumDocuments *documents, Relation map, Relation index, Snapshot snapshot)
 {
 	Oid			type = index->rd_opcintype[0];
 	Oid			equal = get_opfamily_member(index->rd_opfamily[0], type, type, BTEqualStrategyNumber);
@@ -149,8 +168,9 @@ map_has(Relation map, Relation index, Snapshot snapshot, const TupleTableSlot *d
 	bool		found;
 
 	ScanKeyEntryInitialize(&keys[0], 0, 1, BTEqualStrategyNumber, type,
-						   index->rd_indcollation[0], get_opcode(equal), document->tts_values[0]);
-	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_DATE_EQ, document->tts_values[1]);
+						   index->rd_indcollation[0], get_opcode(equal), documents->last_recorder);
+	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_DATE_EQ,
+				DateADTGetDatum(documents->last_unit));
 	index_rescan(scan, keys, 2, NULL, 0);
 	found = index_getnext_slot(scan, ForwardScanDirection, slot);
 	index_endscan(scan);
@@ -158,9 +178,9 @@ map_has(Relation map, Relation index, Snapshot snapshot, const TupleTableSlot *d
 	return found;
 }
 
-/* Put one document into the map unless somebody else does. */
+/* Put the last document added into the map unless somebody else does. */
 static void
-map_insert(Relation map, const TupleTableSlot *document)
+map_insert(const AccumDocuments *documents, Relation map)
 {
 	TupleTableSlot *row = MakeSingleTupleTableSlot(RelationGetDescr(map), &TTSOpsVirtual);
 	AccumDirect direct;
@@ -168,14 +188,31 @@ map_insert(Relation map, const TupleTableSlot *document)
 	accum_direct_open(&direct, map, true);
 	ExecClearTuple(row);
 	memset(row->tts_isnull, false, sizeof(bool) * MAP_COLUMNS);
-	row->tts_values[0] = document->tts_values[0];
-	row->tts_values[1] = document->tts_values[1];
+	row->tts_values[0] = documents->last_recorder;
+	row->tts_values[1] = DateADTGetDatum(documents->last_unit);
 	row->tts_values[2] = Int64GetDatum(0);
 	ExecStoreVirtualTuple(row);
 	if (!accum_direct_insert_new(&direct, row) && IsolationUsesXactSnapshot())
 		accum_direct_serialization_failure();
 	accum_direct_close(&direct);
 	ExecDropSingleTupleTableSlot(row);
+}
+
+/* The primary key of the map, opened; NULL when it is not (recorder, unit_start). */
+static Relation
+open_map_index(Relation map)
+{
+	Oid			oid = accum_primary_key_index(map);
+	Relation	index;
+
+	if (!OidIsValid(oid))
+		return NULL;
+	index = index_open(oid, AccessShareLock);
+	if (index->rd_index->indnkeyatts == 2 && index->rd_index->indimmediate &&
+		index->rd_index->indkey.values[0] == 1 && index->rd_index->indkey.values[1] == 2)
+		return index;
+	index_close(index, NoLock);
+	return NULL;
 }
 
 /*
@@ -186,30 +223,17 @@ static bool
 documents_store_one(AccumDocuments *documents)
 {
 	Relation	map = table_open(documents->reg->relations[ACCUM_RECORDERS], RowExclusiveLock);
-	TupleTableSlot *document = documents->slot;
+	Relation	index = map_is_as_made(documents->reg, map) ? open_map_index(map) : NULL;
 	Snapshot	snapshot;
-	Relation	index;
 
-	if (!map_is_as_made(documents->reg, map) || !OidIsValid(accum_primary_key_index(map)))
+	if (index == NULL)
 	{
-		table_close(map, NoLock);
-		return false;
-	}
-	ExecClearTuple(document);
-	document->tts_values[0] = documents->last_recorder;
-	document->tts_values[1] = DateADTGetDatum(documents->last_unit);
-	ExecStoreVirtualTuple(document);
-	index = index_open(accum_primary_key_index(map), AccessShareLock);
-	if (index->rd_index->indnkeyatts != 2 || !index->rd_index->indimmediate ||
-		index->rd_index->indkey.values[0] != 1 || index->rd_index->indkey.values[1] != 2)
-	{
-		index_close(index, NoLock);
 		table_close(map, NoLock);
 		return false;
 	}
 	snapshot = accum_direct_snapshot();
-	if (!map_has(map, index, snapshot, document))
-		map_insert(map, document);
+	if (!map_has(documents, map, index, snapshot))
+		map_insert(documents, map);
 	UnregisterSnapshot(snapshot);
 	index_close(index, NoLock);
 	table_close(map, NoLock);
@@ -230,12 +254,14 @@ accum_documents_store(AccumDocuments *documents)
 	AccumQueryState state;
 	SPIPlanPtr *plan;
 
-	if (documents->rows == NULL ||
-		(tuplestore_tuple_count(documents->rows) == 1 && documents_store_one(documents)))
+	if (!documents->has_last || (documents->rows == NULL && documents_store_one(documents)))
 		return;
+	if (documents->rows == NULL)
+		rows_begin(documents);
+	rows_put(documents);
 	plan = accum_register_plan(reg, &key);
 	accum_query_begin(&state, accum_register_owner(reg));
-	accum_query_rows(ROWS_NAME, documents->desc, documents->rows);
+	accum_query_rows(ROWS_NAME, documents->slot->tts_tupleDescriptor, documents->rows);
 	if (*plan == NULL)
 		*plan = accum_query_prepare(psprintf("INSERT INTO %s (recorder, unit_start) "
 											 "SELECT DISTINCT d.recorder, d.unit_start FROM " ROWS_NAME " d "

@@ -46,6 +46,14 @@ typedef struct AccumCellColumns
 	Oid			index;			/* that cells are found by, InvalidOid until looked for */
 } AccumCellColumns;
 
+/* Can a relation be written straight? */
+typedef enum AccumVerdict
+{
+	ACCUM_UNKNOWN,
+	ACCUM_YES,
+	ACCUM_NO
+} AccumVerdict;
+
 /* What deltas have beside that. */
 typedef struct AccumDeltaColumns
 {
@@ -118,8 +126,10 @@ typedef struct AccumRegister
 	AccumDeltaColumns delta_columns;
 	struct AccumBatchShape *batch_shape;	/* movement_json.c's, NULL until needed */
 	struct AccumRowShape *row_shapes[ACCUM_ROLES];	/* derived_row.c's, NULL until needed */
+	struct AccumRowHint *row_hints[ACCUM_ROLES];	/* row_hint.c's, NULL until needed */
 	char	   *relation_names[ACCUM_ROLES];	/* qualified and quoted */
 	bool		has_code[ACCUM_ROLES];	/* see accum_register_runs_nothing */
+	AccumVerdict direct[ACCUM_ROLES];	/* see accum_register_direct */
 	HTAB	   *plans;			/* AccumPlanKey -> SPI plan */
 	MemoryContext context;		/* owns everything above */
 	struct AccumRegister *next_retired;

@@ -333,3 +333,23 @@ accum_sum_to_value(const AccumSum *sum, Oid type, int32 typmod, Datum *value)
 			return isfinite(float_value(type, *value));
 	}
 }
+
+/*
+ * The sum of two values of the resource's type as another one, palloc'd if by
+ * reference.  Fails as accum_sum_to_value does.
+ */
+bool
+accum_value_add(Oid type, int32 typmod, Datum a, Datum b, Datum *value)
+{
+	AccumSum	sum = {0};
+
+	if (accum_sum_kind(type) == ACCUM_SUM_NUMERIC)
+	{
+		*value = DirectFunctionCall2(numeric, DirectFunctionCall2(numeric_add, a, b),
+									 Int32GetDatum(typmod));
+		return true;
+	}
+	accum_sum_add_value(&sum, type, a, 1);
+	accum_sum_add_value(&sum, type, b, 1);
+	return accum_sum_to_value(&sum, type, typmod, value);
+}
