@@ -339,7 +339,7 @@ upsert_row(Writer *writer, const TupleTableSlot *row)
 			if (accum_direct_insert_new(&writer->direct, writer->new_row))
 				return;
 			if (IsolationUsesXactSnapshot())
-				accum_direct_serialization_failure();
+				accum_direct_serialization_failure(TM_Updated);
 		}
 		writer_refresh(writer);
 	}

@@ -162,13 +162,14 @@ accum_direct_insert_new(AccumDirect *direct, TupleTableSlot *slot)
 	return !conflict;
 }
 
-/* As PostgreSQL has it for an UPDATE at the stricter isolation levels. */
+/* As PostgreSQL has it for a row that was updated, or deleted, at the stricter isolation levels. */
 void
-accum_direct_serialization_failure(void)
+accum_direct_serialization_failure(TM_Result result)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-			 errmsg("could not serialize access due to concurrent update")));
+			 result == TM_Deleted ? errmsg("could not serialize access due to concurrent delete")
+			 : errmsg("could not serialize access due to concurrent update")));
 }
 
 /*
@@ -214,7 +215,7 @@ accum_direct_update(AccumDirect *direct, TupleTableSlot *stored, TupleTableSlot 
 				 errmsg("row of \"%s\" to be updated was already changed by the current command",
 						RelationGetRelationName(direct->rel))));
 	if (IsolationUsesXactSnapshot())
-		accum_direct_serialization_failure();
+		accum_direct_serialization_failure(TM_Updated);
 	if (result == TM_Deleted ||
 		table_tuple_lock(direct->rel, &tid, snapshot, stored, command, LockTupleNoKeyExclusive,
 						 LockWaitBlock, TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure) != TM_Ok)

@@ -32,6 +32,6 @@ extern bool accum_direct_insert_new(AccumDirect *direct, TupleTableSlot *slot);
 extern bool accum_direct_update(AccumDirect *direct, TupleTableSlot *stored,
 								TupleTableSlot *slot, Snapshot snapshot);
 extern void accum_direct_close(AccumDirect *direct);
-extern void accum_direct_serialization_failure(void);
+extern void accum_direct_serialization_failure(TM_Result result);
 
 #endif							/* ACCUM_DIRECT_H */

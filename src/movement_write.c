@@ -15,13 +15,8 @@
 
 #include "access/table.h"
 #include "access/xact.h"
-#include "catalog/partition.h"
 #include "miscadmin.h"
-#include "partitioning/partbounds.h"
-#include "partitioning/partdesc.h"
-#include "utils/acl.h"
 #include "utils/memutils.h"
-#include "utils/partcache.h"
 #include "utils/timestamp.h"
 
 #include "cell.h"
@@ -29,17 +24,7 @@
 #include "leaf.h"
 #include "movement_id.h"
 #include "movement_write.h"
-
-/* Columns that the server fills in: id, recorded_at, dim_hash. */
-#define OWN_COLUMNS 3
-
-/* Which partition movements of a range of periods, [from, to), go to. */
-typedef struct Bound
-{
-	Oid			partition;		/* InvalidOid where there is not even a default one */
-	TimestampTz from;
-	TimestampTz to;
-} Bound;
+#include "route.h"
 
 /* A partition being written. */
 typedef struct Target
@@ -58,93 +43,13 @@ typedef struct Writer
 	Relation	movements;
 	List	   *targets;
 	Target	   *last;			/* the one found last, by */
-	Bound		last_bound;
+	AccumBound	last_bound;
 } Writer;
 
-static int
-batch_ncolumns(const AccumRegister *reg)
-{
-	return ACCUM_BATCH_DIMS + reg->ndims + reg->nresources + reg->nattributes;
-}
-
-/* May the caller's batch be written straight, as far as movements itself goes? */
-static bool
-movements_are_writable(AccumRegister *reg, Relation movements)
-{
-	/* Auditors want to see who writes what. */
-	return ExecutorCheckPerms_hook == NULL && accum_direct_enabled() &&
-		accum_direct_plain(movements, batch_ncolumns(reg) + OWN_COLUMNS) &&
-		pg_class_aclcheck(reg->movements, GetUserId(), ACL_INSERT) == ACLCHECK_OK;
-}
-
-/* An instant that a partition begins with, or else what there is no bound beyond. */
-static TimestampTz
-bound_datum(const PartitionBoundInfo info, int i, TimestampTz otherwise)
-{
-	if (i < 0 || i >= info->ndatums || info->kind[i][0] != PARTITION_RANGE_DATUM_VALUE)
-		return otherwise;
-	return DatumGetTimestampTz(info->datums[i][0]);
-}
-
-/* The partition for a period. */
-static Bound
-find_bound(Relation movements, TimestampTz period)
-{
-	PartitionKey key = RelationGetPartitionKey(movements);
-	PartitionDesc desc = RelationGetPartitionDesc(movements, true);
-	PartitionBoundInfo info = desc->boundinfo;
-	Bound		bound = {InvalidOid, period, period};
-	Datum		value = TimestampTzGetDatum(period);
-	bool		equal;
-	int			i;
-	int			index;
-
-	if (info == NULL)
-		return bound;
-	i = partition_range_datum_bsearch(key->partsupfunc, key->partcollation, info, 1, &value, &equal);
-	bound.from = bound_datum(info, i, DT_NOBEGIN);
-	bound.to = bound_datum(info, i + 1, DT_NOEND);
-	index = info->indexes[i + 1];
-	if (index < 0)
-		index = info->default_index;
-	if (index >= 0)
-		bound.partition = desc->oids[index];
-	return bound;
-}
-
-/*
- * Lock and open the partition for a period.  While we waited for the default one
- * it may have lost the period to a new partition.  Returns NULL when it cannot be
- * written straight.
- */
-static Relation
-open_partition(Writer *writer, TimestampTz period, Bound *bound)
-{
-	for (;;)
-	{
-		Oid			oid = find_bound(writer->movements, period).partition;
-		Relation	rel;
-
-		if (!OidIsValid(oid))
-			return NULL;
-		rel = table_open(oid, RowExclusiveLock);
-		*bound = find_bound(writer->movements, period);
-		if (bound->partition == oid)
-		{
-			if (rel->rd_rel->relkind == RELKIND_RELATION &&
-				accum_direct_plain(rel, batch_ncolumns(writer->reg) + OWN_COLUMNS))
-				return rel;
-			table_close(rel, NoLock);
-			return NULL;
-		}
-		table_close(rel, NoLock);
-	}
-}
-
 static Target *
-open_target(Writer *writer, TimestampTz period, Bound *bound)
+open_target(Writer *writer, TimestampTz period, AccumBound *bound)
 {
-	Relation	rel = open_partition(writer, period, bound);
+	Relation	rel = accum_route_open(writer->reg, writer->movements, period, bound);
 	Target	   *target;
 	AccumLeaf  *leaf;
 
@@ -160,17 +65,17 @@ open_target(Writer *writer, TimestampTz period, Bound *bound)
 	return target;
 }
 
-/* The target for a period, opened if need be; NULL as for open_partition. */
+/* The target for a period, opened if need be; NULL as for accum_route_open. */
 static Target *
 find_target(Writer *writer, TimestampTz period)
 {
-	Bound		bound;
+	AccumBound	bound;
 	ListCell   *lc;
 
 	if (writer->last != NULL && period >= writer->last_bound.from && period < writer->last_bound.to)
 		return writer->last;
 	writer->last = NULL;
-	bound = find_bound(writer->movements, period);
+	bound = accum_route_find(writer->movements, period);
 	foreach(lc, writer->targets)
 	{
 		Target	   *target = lfirst(lc);
@@ -292,7 +197,7 @@ accum_movements_write(AccumRegister *reg, AccumChange *change, TupleDesc desc,
 
 	writer.movements = table_open(reg->movements, NoLock);
 	slot = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
-	possible = movements_are_writable(reg, writer.movements) && open_targets(&writer, rows, slot);
+	possible = accum_route_possible(reg, writer.movements, ACL_INSERT) && open_targets(&writer, rows, slot);
 	row_context = AllocSetContextCreate(CurrentMemoryContext, "accum movement", ALLOCSET_SMALL_SIZES);
 	tuplestore_rescan(rows);
 	while (possible && tuplestore_gettupleslot(rows, true, false, slot))

@@ -31,6 +31,7 @@
 #include "difference.h"
 #include "engine.h"
 #include "json_value.h"
+#include "movement_delete.h"
 #include "movement_json.h"
 #include "movement_write.h"
 #include "partition.h"
@@ -205,14 +206,40 @@ bump_documents(AccumRegister *reg, AccumDocumentLock *lock)
 	accum_query_end(&state);
 }
 
+/* Remove the rows of locked documents with a statement for each unit; returns how many. */
 static int
-unpost_documents(AccumRegister *reg, ArrayType *recorders)
+delete_with_sql(AccumRegister *reg, const AccumDocumentLock *lock)
 {
 	AccumPlanKey key = {.purpose = ACCUM_PLAN_DELETE};
 	Oid			types[] = {get_array_type(reg->recorder.type), TIMESTAMPTZOID, TIMESTAMPTZOID};
+	SPIPlanPtr *plan = accum_register_plan(reg, &key);
+	AccumQueryState state;
+	ListCell   *lc;
+	int			n = 0;
+
+	accum_query_begin(&state, InvalidOid);
+	if (*plan == NULL)
+		*plan = accum_query_prepare(psprintf("DELETE FROM %s WHERE recorder OPERATOR(pg_catalog.=) ANY ($1) "
+											 "AND period OPERATOR(pg_catalog.>=) $2 "
+											 "AND period OPERATOR(pg_catalog.<) $3",
+											 reg->relation_names[ACCUM_MOVEMENTS]),
+									lengthof(types), types, true);
+	foreach(lc, lock->units)
+	{
+		Datum		values[3] = {PointerGetDatum(lock->recorders)};
+
+		unit_bounds(reg, lfirst_int(lc), &values[1], &values[2]);
+		n += accum_query_run_at(*plan, values, lock->seen, SPI_OK_DELETE);
+	}
+	accum_query_end(&state);
+	return n;
+}
+
+static int
+unpost_documents(AccumRegister *reg, ArrayType *recorders)
+{
 	AccumDocumentLock lock;
 	AccumChange *change;
-	ListCell   *lc;
 	int			n = 0;
 
 	accum_stats_add(reg, ACCUM_STAT_UNPOSTS, 1);
@@ -221,24 +248,8 @@ unpost_documents(AccumRegister *reg, ArrayType *recorders)
 	change = accum_change_begin(reg);
 	PG_TRY();
 	{
-		AccumQueryState state;
-		SPIPlanPtr *plan = accum_register_plan(reg, &key);
-
-		accum_query_begin(&state, InvalidOid);
-		if (*plan == NULL)
-			*plan = accum_query_prepare(psprintf("DELETE FROM %s WHERE recorder OPERATOR(pg_catalog.=) ANY ($1) "
-												 "AND period OPERATOR(pg_catalog.>=) $2 "
-												 "AND period OPERATOR(pg_catalog.<) $3",
-												 reg->relation_names[ACCUM_MOVEMENTS]),
-										lengthof(types), types, true);
-		foreach(lc, lock.units)
-		{
-			Datum		values[3] = {PointerGetDatum(lock.recorders)};
-
-			unit_bounds(reg, lfirst_int(lc), &values[1], &values[2]);
-			n += accum_query_run_at(*plan, values, lock.seen, SPI_OK_DELETE);
-		}
-		accum_query_end(&state);
+		if (!accum_movements_delete(reg, change, &lock, &n))
+			n = delete_with_sql(reg, &lock);
 	}
 	PG_CATCH();
 	{
@@ -249,18 +260,6 @@ unpost_documents(AccumRegister *reg, ArrayType *recorders)
 	accum_change_end(change);
 	bump_documents(reg, &lock);
 	return n;
-}
-
-static ArrayType *
-recorder_array(AccumRegister *reg, Datum *recorders, int n)
-{
-	Oid			type = reg->recorder.type;
-	int16		length;
-	bool		byval;
-	char		align;
-
-	get_typlenbyvalalign(type, &length, &byval, &align);
-	return construct_array(recorders, n, type, length, byval, align);
 }
 
 static Datum
@@ -295,7 +294,7 @@ accum_register_unpost(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(1))
 		recorder_is_null();
 	recorder = recorder_from_text(reg, text_to_cstring(PG_GETARG_TEXT_PP(1)));
-	PG_RETURN_INT32(unpost_documents(reg, recorder_array(reg, &recorder, 1)));
+	PG_RETURN_INT32(unpost_documents(reg, accum_recorder_array(reg, &recorder, 1)));
 }
 
 /*
@@ -321,7 +320,7 @@ accum_register_unpost_many(PG_FUNCTION_ARGS)
 			recorder_is_null();
 		recorders[i] = recorder_from_text(reg, TextDatumGetCString(recorders[i]));
 	}
-	PG_RETURN_INT32(n == 0 ? 0 : unpost_documents(reg, recorder_array(reg, recorders, n)));
+	PG_RETURN_INT32(n == 0 ? 0 : unpost_documents(reg, accum_recorder_array(reg, recorders, n)));
 }
 
 /* Bounds of a unit and the document, the parameters that the next two share. */
@@ -450,7 +449,7 @@ accum_register_repost(PG_FUNCTION_ARGS)
 	name = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	recorder = recorder_from_text(reg, name);
 	batch = accum_batch_decode(reg, PG_ARGISNULL(2) ? NULL : PG_GETARG_JSONB_P(2), name);
-	recorders = recorder_array(reg, &recorder, 1);
+	recorders = accum_recorder_array(reg, &recorder, 1);
 	if (!lock_documents(reg, recorders, &recorder, &lock))
 		elog(ERROR, "document has no row in the map after it was claimed");
 	if (accum_partitions_missing(reg, batch->units, batch->nunits))

@@ -20,31 +20,26 @@
  */
 #include "postgres.h"
 
-#include "access/relscan.h"
-#include "access/stratnum.h"
-#include "access/table.h"
-#include "access/tableam.h"
-#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/tuptable.h"
+#include "lib/qunique.h"
 #include "miscadmin.h"
 #include "utils/date.h"
 #include "utils/datum.h"
-#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
-#include "cell_scan.h"
 #include "direct.h"
 #include "guarded.h"
+#include "map.h"
 #include "query.h"
 #include "recorders.h"
 
 #define ROWS_NAME "accum_documents"
 
-/* recorder, unit_start, revision */
-#define MAP_COLUMNS 3
+/* So many documents are locked one by one; for more, statements are cheaper. */
+#define MAX_STRAIGHT 1000
 
 /*
  * The documents that a statement wrote movements of.  Most write one: it is the last
@@ -142,101 +137,27 @@ accum_documents_add(AccumDocuments *documents, Datum recorder, AccumDay day)
 	set_last(documents, recorder, unit);
 }
 
-/* Has the map the columns it was made with?  Its owner may have altered it. */
-static bool
-map_is_as_made(AccumRegister *reg, Relation map)
-{
-	TupleDesc	desc = RelationGetDescr(map);
-
-	return accum_direct_enabled() && accum_direct_plain(map, MAP_COLUMNS) &&
-		accum_register_runs_nothing(reg, ACCUM_RECORDERS) &&
-		accum_column_is(desc, 1, reg->recorder.type, reg->recorder.collation) &&
-		TupleDescAttr(desc, 0)->atttypmod == reg->recorder.typmod &&
-		accum_column_is(desc, 2, DATEOID, InvalidOid) &&
-		accum_column_is(desc, 3, INT8OID, InvalidOid);
-}
-
-/* Is the last document added in the map, as far as a snapshot shows? */
-static bool
-map_has(const AccumDocuments *documents, Relation map, Relation index, Snapshot snapshot)
-{
-	Oid			type = index->rd_opcintype[0];
-	Oid			equal = get_opfamily_member(index->rd_opfamily[0], type, type, BTEqualStrategyNumber);
-	TupleTableSlot *slot = table_slot_create(map, NULL);
-	IndexScanDesc scan = accum_index_beginscan(map, index, snapshot, 2);
-	ScanKeyData keys[2];
-	bool		found;
-
-	ScanKeyEntryInitialize(&keys[0], 0, 1, BTEqualStrategyNumber, type,
-						   index->rd_indcollation[0], get_opcode(equal), documents->last_recorder);
-	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_DATE_EQ,
-				DateADTGetDatum(documents->last_unit));
-	index_rescan(scan, keys, 2, NULL, 0);
-	found = index_getnext_slot(scan, ForwardScanDirection, slot);
-	index_endscan(scan);
-	ExecDropSingleTupleTableSlot(slot);
-	return found;
-}
-
-/* Put the last document added into the map unless somebody else does. */
+/* Put a document with a unit into the map unless it is there. */
 static void
-map_insert(const AccumDocuments *documents, Relation map)
+store_straight(AccumMap *map, Datum recorder, AccumDay unit)
 {
-	TupleTableSlot *row = MakeSingleTupleTableSlot(RelationGetDescr(map), &TTSOpsVirtual);
-	AccumDirect direct;
+	Snapshot	snapshot = accum_direct_snapshot();
 
-	accum_direct_open(&direct, map, true);
-	ExecClearTuple(row);
-	memset(row->tts_isnull, false, sizeof(bool) * MAP_COLUMNS);
-	row->tts_values[0] = documents->last_recorder;
-	row->tts_values[1] = DateADTGetDatum(documents->last_unit);
-	row->tts_values[2] = Int64GetDatum(0);
-	ExecStoreVirtualTuple(row);
-	if (!accum_direct_insert_new(&direct, row) && IsolationUsesXactSnapshot())
-		accum_direct_serialization_failure();
-	accum_direct_close(&direct);
-	ExecDropSingleTupleTableSlot(row);
+	if (!accum_map_has(map, recorder, unit, snapshot))
+		accum_map_insert(map, recorder, unit);
+	UnregisterSnapshot(snapshot);
 }
 
-/* The primary key of the map, opened; NULL when it is not (recorder, unit_start). */
-static Relation
-open_map_index(Relation map)
-{
-	Oid			oid = accum_primary_key_index(map);
-	Relation	index;
-
-	if (!OidIsValid(oid))
-		return NULL;
-	index = index_open(oid, AccessShareLock);
-	if (index->rd_index->indnkeyatts == 2 && index->rd_index->indimmediate &&
-		index->rd_index->indkey.values[0] == 1 && index->rd_index->indkey.values[1] == 2)
-		return index;
-	index_close(index, NoLock);
-	return NULL;
-}
-
-/*
- * Write the only document of a set, as accum_documents_store does; false when that
- * has to be done with SQL.
- */
+/* Write the only document of a set; false when that has to be done with SQL. */
 static bool
 documents_store_one(AccumDocuments *documents)
 {
-	Relation	map = table_open(documents->reg->relations[ACCUM_RECORDERS], RowExclusiveLock);
-	Relation	index = map_is_as_made(documents->reg, map) ? open_map_index(map) : NULL;
-	Snapshot	snapshot;
+	AccumMap	map;
 
-	if (index == NULL)
-	{
-		table_close(map, NoLock);
+	if (!accum_map_open(&map, documents->reg))
 		return false;
-	}
-	snapshot = accum_direct_snapshot();
-	if (!map_has(documents, map, index, snapshot))
-		map_insert(documents, map);
-	UnregisterSnapshot(snapshot);
-	index_close(index, NoLock);
-	table_close(map, NoLock);
+	store_straight(&map, documents->last_recorder, documents->last_unit);
+	accum_map_close(&map);
 	return true;
 }
 
@@ -288,6 +209,19 @@ accum_documents_free(AccumDocuments *documents)
 	MemoryContextDelete(documents->context);
 }
 
+/* Recorders as an array. */
+ArrayType *
+accum_recorder_array(const AccumRegister *reg, Datum *recorders, int n)
+{
+	Oid			type = reg->recorder.type;
+	int16		length;
+	bool		byval;
+	char		align;
+
+	get_typlenbyvalalign(type, &length, &byval, &align);
+	return construct_array(recorders, n, type, length, byval, align);
+}
+
 /*
  * Give a document its head row, so that there is something to lock.
  *
@@ -297,8 +231,16 @@ void
 accum_recorder_claim(AccumRegister *reg, Datum recorder)
 {
 	AccumPlanKey key = {.purpose = ACCUM_PLAN_CLAIM};
-	SPIPlanPtr *plan = accum_register_plan(reg, &key);
+	SPIPlanPtr *plan;
+	AccumMap	map;
 
+	if (accum_map_open(&map, reg))
+	{
+		store_straight(&map, recorder, DATEVAL_NOBEGIN);
+		accum_map_close(&map);
+		return;
+	}
+	plan = accum_register_plan(reg, &key);
 	if (*plan == NULL)
 		*plan = accum_query_prepare(psprintf("INSERT INTO %s (recorder, unit_start) "
 											 "VALUES ($1, '-infinity') ON CONFLICT (recorder, unit_start) DO NOTHING",
@@ -306,6 +248,96 @@ accum_recorder_claim(AccumRegister *reg, Datum recorder)
 									1, &reg->recorder.type, false);
 	(void) accum_guarded_run(reg, *plan, reg->relations[ACCUM_RECORDERS], &recorder, InvalidSnapshot,
 							 SPI_OK_INSERT);
+}
+
+/* Documents asked for, and the map whose order they are locked in. */
+typedef struct AskedFor
+{
+	AccumMap   *map;
+	Datum	   *recorders;
+	int			n;
+} AskedFor;
+
+static int
+compare_asked(const void *a, const void *b, void *map)
+{
+	return accum_map_compare(map, *(const Datum *) a, *(const Datum *) b);
+}
+
+/* The documents of an array in the order in which they are locked, each once. */
+static void
+sort_asked(AskedFor *asked, AccumRegister *reg, ArrayType *recorders)
+{
+	int16		length;
+	bool		byval;
+	char		align;
+	int			n;
+
+	get_typlenbyvalalign(reg->recorder.type, &length, &byval, &align);
+	deconstruct_array(recorders, reg->recorder.type, length, byval, align, &asked->recorders,
+					  NULL, &n);
+	qsort_arg(asked->recorders, n, sizeof(Datum), compare_asked, asked->map);
+	asked->n = n == 0 ? 0 : qunique_arg(asked->recorders, n, sizeof(Datum), compare_asked,
+										asked->map);
+}
+
+/* Keep only the documents that are there, and list the units of all of them. */
+static void
+lock_finish(AccumRegister *reg, AccumDocumentLock *lock, List *documents)
+{
+	Datum	   *recorders = palloc(sizeof(Datum) * list_length(documents));
+	int			n = 0;
+	ListCell   *lc;
+
+	lock->documents = NIL;
+	foreach(lc, documents)
+	{
+		AccumLockedDocument *document = lfirst(lc);
+
+		if (document->rows == NIL)
+			continue;
+		lock->documents = lappend(lock->documents, document);
+		lock->units = list_concat_unique_int(lock->units, document->units);
+		recorders[n++] = document->recorder;
+	}
+	list_sort(lock->units, list_int_cmp);
+	lock->recorders = accum_recorder_array(reg, recorders, n);
+}
+
+/*
+ * accum_recorders_lock without statements.  Where nobody had changed a row that was
+ * locked, the first snapshot is as good as a younger one.
+ */
+static bool
+lock_straight(AccumMap *map, ArrayType *recorders, AccumDocumentLock *lock)
+{
+	AskedFor	asked = {.map = map};
+	List	   *documents = NIL;
+	bool		changed = false;
+	ListCell   *lc;
+
+	sort_asked(&asked, map->reg, recorders);
+	lock->locked = accum_direct_snapshot();
+	for (int i = 0; i < asked.n; i++)
+	{
+		AccumLockedDocument *document = palloc0(sizeof(AccumLockedDocument));
+
+		document->recorder = asked.recorders[i];
+		changed |= accum_map_lock(map, document, lock->locked);
+		documents = lappend(documents, document);
+	}
+	lock->seen = changed ? accum_direct_snapshot() : RegisterSnapshot(lock->locked);
+	foreach(lc, documents)
+	{
+		if (changed)
+			accum_map_find_units(map, lfirst(lc), lock->seen);
+	}
+	lock_finish(map->reg, lock, documents);
+	if (lock->documents != NIL)
+		return true;
+	UnregisterSnapshot(lock->seen);
+	UnregisterSnapshot(lock->locked);
+	return false;
 }
 
 /*
@@ -327,7 +359,7 @@ accum_recorder_claim(AccumRegister *reg, Datum recorder)
  * that commits between two of them is seen by none.
  *
  * Unless it returns false, accum_recorders_bump has to follow when all else is
- * done.
+ * done.  Where a few documents were asked for, lock->documents has each of them.
  */
 bool
 accum_recorders_lock(AccumRegister *reg, ArrayType *recorders,
@@ -339,11 +371,23 @@ accum_recorders_lock(AccumRegister *reg, ArrayType *recorders,
 	Oid			array_type = get_array_type(reg->recorder.type);
 	Datum		value = PointerGetDatum(recorders);
 	const char *map = reg->relation_names[ACCUM_RECORDERS];
+	AccumMap	straight;
 	MemoryContext old;
 	bool		isnull;
 	uint64		n;
 
-	lock->units = NIL;
+	memset(lock, 0, sizeof(*lock));
+	if (ArrayGetNItems(ARR_NDIM(recorders), ARR_DIMS(recorders)) <= MAX_STRAIGHT &&
+		accum_map_open(&straight, reg))
+	{
+		bool		known;
+
+		old = MemoryContextSwitchTo(result_context);
+		known = lock_straight(&straight, recorders, lock);
+		MemoryContextSwitchTo(old);
+		accum_map_close(&straight);
+		return known;
+	}
 	lock->locked = RegisterSnapshot(GetTransactionSnapshot());
 	plan = accum_register_plan(reg, &lock_key);
 	if (*plan == NULL)
@@ -384,6 +428,29 @@ accum_recorders_lock(AccumRegister *reg, ArrayType *recorders,
 	return true;
 }
 
+static void
+lock_release(AccumDocumentLock *lock)
+{
+	UnregisterSnapshot(lock->seen);
+	UnregisterSnapshot(lock->locked);
+}
+
+/* accum_recorders_bump without statements; false when that cannot be. */
+static bool
+bump_straight(AccumRegister *reg, AccumDocumentLock *lock)
+{
+	AccumMap	map;
+	ListCell   *lc;
+
+	if (!accum_map_open(&map, reg))
+		return false;
+	foreach(lc, lock->documents)
+		accum_map_bump(&map, lfirst(lc), lock->locked);
+	accum_map_close(&map);
+	lock_release(lock);
+	return true;
+}
+
 /*
  * Raise the revision of the rows that were locked, as the last thing done to the
  * documents.
@@ -399,6 +466,8 @@ accum_recorders_bump(AccumRegister *reg, AccumDocumentLock *lock)
 	Oid			array_type = get_array_type(reg->recorder.type);
 	Datum		value = PointerGetDatum(lock->recorders);
 
+	if (lock->documents != NIL && bump_straight(reg, lock))
+		return;
 	if (*plan == NULL)
 		*plan = accum_query_prepare(psprintf("UPDATE %s SET revision = revision + 1 "
 											 "WHERE recorder = ANY ($1)",
@@ -406,6 +475,5 @@ accum_recorders_bump(AccumRegister *reg, AccumDocumentLock *lock)
 									1, &array_type, false);
 	(void) accum_guarded_run(reg, *plan, reg->relations[ACCUM_RECORDERS], &value, lock->locked,
 							 SPI_OK_UPDATE);
-	UnregisterSnapshot(lock->seen);
-	UnregisterSnapshot(lock->locked);
+	lock_release(lock);
 }

@@ -19,6 +19,7 @@ typedef struct AccumDocumentLock
 	List	   *units;
 	Snapshot	locked;			/* shows the rows that are locked */
 	Snapshot	seen;			/* shows the documents as they are */
+	List	   *documents;		/* each of those locked, or NIL: too many */
 } AccumDocumentLock;
 
 extern AccumDocuments *accum_documents_create(AccumRegister *reg);
@@ -26,6 +27,7 @@ extern void accum_documents_add(AccumDocuments *documents, Datum recorder, Accum
 extern void accum_documents_store(AccumDocuments *documents);
 extern void accum_documents_free(AccumDocuments *documents);
 
+extern ArrayType *accum_recorder_array(const AccumRegister *reg, Datum *recorders, int n);
 extern void accum_recorder_claim(AccumRegister *reg, Datum recorder);
 extern bool accum_recorders_lock(AccumRegister *reg, ArrayType *recorders,
 								 MemoryContext result_context, AccumDocumentLock *lock);

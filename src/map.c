@@ -1,0 +1,262 @@
+/*
+ * map.c
+ *		The documents map, read and written straight.
+ *
+ * What recorders.c does to the map with statements, done for one document without:
+ * rows are found by the primary key, locked as FOR NO KEY UPDATE locks them,
+ * inserted as ON CONFLICT DO NOTHING inserts them, and their revision raised.
+ *
+ * Possible where the map is as the register made it, which accum_map_open tells.
+ * Runs as the register's owner.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/nbtree.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/date.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+#include "cell_scan.h"
+#include "direct.h"
+#include "map.h"
+
+/* The map's columns, as numbers of attributes. */
+#define MAP_RECORDER 1
+#define MAP_UNIT_START 2
+#define MAP_REVISION 3
+#define MAP_COLUMNS 3
+
+/* Is its primary key, which is open, (recorder, unit_start)? */
+static bool
+key_is_as_made(Relation index)
+{
+	Form_pg_index form = index->rd_index;
+
+	return form->indnkeyatts == 2 && form->indimmediate && form->indisvalid &&
+		form->indkey.values[0] == MAP_RECORDER && form->indkey.values[1] == MAP_UNIT_START;
+}
+
+/* Has the map the columns and the key it was made with?  Its owner may have altered it. */
+static bool
+map_is_as_made(AccumRegister *reg, Relation map)
+{
+	TupleDesc	desc = RelationGetDescr(map);
+	Oid			key = accum_primary_key_index(map);
+	Relation	index;
+	bool		same;
+
+	if (!OidIsValid(key) || !accum_direct_plain(map, MAP_COLUMNS) ||
+		!accum_column_is(desc, MAP_RECORDER, reg->recorder.type, reg->recorder.collation) ||
+		TupleDescAttr(desc, MAP_RECORDER - 1)->atttypmod != reg->recorder.typmod ||
+		!accum_column_is(desc, MAP_UNIT_START, DATEOID, InvalidOid) ||
+		!accum_column_is(desc, MAP_REVISION, INT8OID, InvalidOid))
+		return false;
+	index = index_open(key, AccessShareLock);
+	same = key_is_as_made(index);
+	index_close(index, NoLock);
+	return same;
+}
+
+/* Open the map; false when it has to be written with SQL. */
+bool
+accum_map_open(AccumMap *map, AccumRegister *reg)
+{
+	AccumVerdict *verdict = &reg->direct[ACCUM_RECORDERS];
+	Relation	rel;
+	Oid			type;
+
+	if (!accum_direct_enabled())
+		return false;
+	rel = table_open(reg->relations[ACCUM_RECORDERS], RowExclusiveLock);
+	if (accum_register_runs_nothing(reg, ACCUM_RECORDERS) && *verdict == ACCUM_UNKNOWN)
+		*verdict = map_is_as_made(reg, rel) ? ACCUM_YES : ACCUM_NO;
+	if (!accum_register_runs_nothing(reg, ACCUM_RECORDERS) || *verdict == ACCUM_NO)
+	{
+		table_close(rel, NoLock);
+		return false;
+	}
+	map->reg = reg;
+	map->rel = rel;
+	map->index = index_open(accum_primary_key_index(rel), AccessShareLock);
+	type = map->index->rd_opcintype[0];
+	map->equal = get_opcode(get_opfamily_member(map->index->rd_opfamily[0], type, type,
+												BTEqualStrategyNumber));
+	map->slot = table_slot_create(rel, NULL);
+	return true;
+}
+
+/* Locks stay. */
+void
+accum_map_close(AccumMap *map)
+{
+	ExecDropSingleTupleTableSlot(map->slot);
+	index_close(map->index, NoLock);
+	table_close(map->rel, NoLock);
+}
+
+/* Which of two recorders comes first in the order in which documents are locked? */
+int
+accum_map_compare(AccumMap *map, Datum a, Datum b)
+{
+	return DatumGetInt32(FunctionCall2Coll(index_getprocinfo(map->index, 1, BTORDER_PROC),
+										   map->index->rd_indcollation[0], a, b));
+}
+
+/* Begin to look for the rows of a document, or, unless unit is NULL, the one of a unit. */
+static IndexScanDesc
+scan_begin(AccumMap *map, Datum recorder, const AccumDay *unit, Snapshot snapshot)
+{
+	int			nkeys = unit != NULL ? 2 : 1;
+	IndexScanDesc scan = accum_index_beginscan(map->rel, map->index, snapshot, nkeys);
+	ScanKeyData keys[2];
+
+	ScanKeyEntryInitialize(&keys[0], 0, 1, BTEqualStrategyNumber, map->index->rd_opcintype[0],
+						   map->index->rd_indcollation[0], map->equal, recorder);
+	if (unit != NULL)
+		ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_DATE_EQ, DateADTGetDatum(*unit));
+	index_rescan(scan, keys, nkeys, NULL, 0);
+	return scan;
+}
+
+/* Is a document in the map with a unit, as far as a snapshot shows? */
+bool
+accum_map_has(AccumMap *map, Datum recorder, AccumDay unit, Snapshot snapshot)
+{
+	IndexScanDesc scan = scan_begin(map, recorder, &unit, snapshot);
+	bool		found = index_getnext_slot(scan, ForwardScanDirection, map->slot);
+
+	index_endscan(scan);
+	ExecClearTuple(map->slot);
+	return found;
+}
+
+static void
+fill_row(TupleTableSlot *row, Datum recorder, Datum unit, int64 revision)
+{
+	ExecClearTuple(row);
+	memset(row->tts_isnull, false, sizeof(bool) * MAP_COLUMNS);
+	row->tts_values[MAP_RECORDER - 1] = recorder;
+	row->tts_values[MAP_UNIT_START - 1] = unit;
+	row->tts_values[MAP_REVISION - 1] = Int64GetDatum(revision);
+	ExecStoreVirtualTuple(row);
+}
+
+/* Put a document with a unit into the map unless somebody else does. */
+void
+accum_map_insert(AccumMap *map, Datum recorder, AccumDay unit)
+{
+	TupleTableSlot *row = MakeSingleTupleTableSlot(RelationGetDescr(map->rel), &TTSOpsVirtual);
+	AccumDirect direct;
+
+	accum_direct_open(&direct, map->rel, true);
+	fill_row(row, recorder, DateADTGetDatum(unit), 0);
+	if (!accum_direct_insert_new(&direct, row) && IsolationUsesXactSnapshot())
+		accum_direct_serialization_failure(TM_Updated);
+	accum_direct_close(&direct);
+	ExecDropSingleTupleTableSlot(row);
+}
+
+/* Note the unit of a row of the map; the head row has none. */
+static void
+add_unit(AccumLockedDocument *document, Datum unit)
+{
+	if (!DATE_IS_NOBEGIN(DatumGetDateADT(unit)))
+		document->units = lappend_int(document->units, DatumGetDateADT(unit));
+}
+
+/* Lock the row in the map's slot, which gets its latest version; true in *changed for another. */
+static bool
+lock_row(AccumMap *map, Snapshot snapshot, bool *changed)
+{
+	ItemPointerData tid = map->slot->tts_tid;
+	uint8		flags = TUPLE_LOCK_FLAG_LOCK_UPDATE_IN_PROGRESS;
+	TM_FailureData failure;
+	TM_Result	result;
+
+	if (!IsolationUsesXactSnapshot())
+		flags |= TUPLE_LOCK_FLAG_FIND_LAST_VERSION;
+	result = table_tuple_lock(map->rel, &tid, snapshot, map->slot, GetCurrentCommandId(true),
+							  LockTupleNoKeyExclusive, LockWaitBlock, flags, &failure);
+	if ((result == TM_Updated || result == TM_Deleted) && IsolationUsesXactSnapshot())
+		accum_direct_serialization_failure(result);
+	if (result != TM_Ok && result != TM_Deleted)
+		elog(ERROR, "unexpected result %d of locking a document", result);
+	*changed |= result == TM_Deleted || failure.traversed;
+	return result == TM_Ok;
+}
+
+/*
+ * Lock all rows of a document that a snapshot shows, in the order of the key, and
+ * note their units.  Returns whether somebody had changed them meanwhile: the
+ * snapshot is then too old for the document.
+ *
+ * What is noted is allocated in the current memory context.
+ */
+bool
+accum_map_lock(AccumMap *map, AccumLockedDocument *document, Snapshot snapshot)
+{
+	IndexScanDesc scan = scan_begin(map, document->recorder, NULL, snapshot);
+	bool		changed = false;
+
+	PreventCommandIfReadOnly("SELECT FOR NO KEY UPDATE");
+	while (index_getnext_slot(scan, ForwardScanDirection, map->slot))
+	{
+		bool		isnull;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!lock_row(map, snapshot, &changed))
+			continue;
+		document->rows = lappend(document->rows, ExecCopySlotHeapTuple(map->slot));
+		add_unit(document, slot_getattr(map->slot, MAP_UNIT_START, &isnull));
+	}
+	index_endscan(scan);
+	ExecClearTuple(map->slot);
+	return changed;
+}
+
+/* Find the units of a document, in ascending order, that a snapshot shows. */
+void
+accum_map_find_units(AccumMap *map, AccumLockedDocument *document, Snapshot snapshot)
+{
+	IndexScanDesc scan = scan_begin(map, document->recorder, NULL, snapshot);
+	bool		isnull;
+
+	document->units = NIL;
+	while (index_getnext_slot(scan, ForwardScanDirection, map->slot))
+		add_unit(document, slot_getattr(map->slot, MAP_UNIT_START, &isnull));
+	index_endscan(scan);
+	ExecClearTuple(map->slot);
+}
+
+/* Raise the revision of the rows of a document that accum_map_lock has locked. */
+void
+accum_map_bump(AccumMap *map, const AccumLockedDocument *document, Snapshot snapshot)
+{
+	TupleTableSlot *row = MakeSingleTupleTableSlot(RelationGetDescr(map->rel), &TTSOpsVirtual);
+	AccumDirect direct;
+	ListCell   *lc;
+
+	accum_direct_open(&direct, map->rel, false);
+	foreach(lc, document->rows)
+	{
+		HeapTuple	locked = lfirst(lc);
+		Datum		values[MAP_COLUMNS];
+		bool		nulls[MAP_COLUMNS];
+
+		heap_deform_tuple(locked, RelationGetDescr(map->rel), values, nulls);
+		fill_row(row, values[MAP_RECORDER - 1], values[MAP_UNIT_START - 1],
+				 DatumGetInt64(values[MAP_REVISION - 1]) + 1);
+		ItemPointerCopy(&locked->t_self, &map->slot->tts_tid);
+		if (!accum_direct_update(&direct, map->slot, row, snapshot))
+			elog(ERROR, "a document that was locked has been changed");
+	}
+	accum_direct_close(&direct);
+	ExecDropSingleTupleTableSlot(row);
+}

@@ -1,0 +1,42 @@
+/*
+ * map.h
+ *		The documents map, read and written straight.
+ */
+#ifndef ACCUM_MAP_H
+#define ACCUM_MAP_H
+
+#include "access/relscan.h"
+#include "executor/tuptable.h"
+#include "registry.h"
+#include "utils/snapshot.h"
+
+/* The map of a register, open. */
+typedef struct AccumMap
+{
+	AccumRegister *reg;
+	Relation	rel;
+	Relation	index;
+	RegProcedure equal;			/* of recorders */
+	TupleTableSlot *slot;
+} AccumMap;
+
+/* A document that is locked. */
+typedef struct AccumLockedDocument
+{
+	Datum		recorder;
+	List	   *rows;			/* HeapTuples, as they were when they were locked */
+	List	   *units;			/* first days of the units in which it has, or had, movements */
+} AccumLockedDocument;
+
+extern bool accum_map_open(AccumMap *map, AccumRegister *reg);
+extern bool accum_map_has(AccumMap *map, Datum recorder, AccumDay unit, Snapshot snapshot);
+extern void accum_map_insert(AccumMap *map, Datum recorder, AccumDay unit);
+extern bool accum_map_lock(AccumMap *map, AccumLockedDocument *document, Snapshot snapshot);
+extern void accum_map_find_units(AccumMap *map, AccumLockedDocument *document,
+								 Snapshot snapshot);
+extern void accum_map_bump(AccumMap *map, const AccumLockedDocument *document,
+						   Snapshot snapshot);
+extern int	accum_map_compare(AccumMap *map, Datum a, Datum b);
+extern void accum_map_close(AccumMap *map);
+
+#endif							/* ACCUM_MAP_H */
