@@ -37,6 +37,7 @@
 #include "definition.h"
 #include "fold.h"
 #include "guarded.h"
+#include "pending.h"
 #include "query.h"
 #include "registry.h"
 #include "rights.h"
@@ -435,6 +436,7 @@ accum_register_alter(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("register name must not be null")));
 	PreventCommandIfReadOnly("register_alter()");
+	accum_pending_flush();
 	reg = accum_register_open(text_to_cstring(PG_GETARG_TEXT_PP(0)), AccessExclusiveLock, &access);
 	if (!PG_ARGISNULL(3) && PG_GETARG_BOOL(3) != reg->high_write)
 	{

@@ -29,6 +29,7 @@
 #include "define.h"
 #include "definition.h"
 #include "partition.h"
+#include "pending.h"
 #include "query.h"
 #include "registry.h"
 #include "stats.h"
@@ -318,6 +319,7 @@ accum_register_drop(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("register name must not be null")));
 	PreventCommandIfReadOnly("register_drop()");
+	accum_pending_flush();
 	reg = accum_register_open(name, AccessExclusiveLock, &access);
 	if (!force && accum_register_has_movements(reg))
 		ereport(ERROR,

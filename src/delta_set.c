@@ -372,6 +372,47 @@ accum_delta_set_add_entry(AccumDeltaSet *set, const AccumDeltaEntry *entry)
 	MemoryContextSwitchTo(old);
 }
 
+/* The register that a set is of. */
+AccumRegister *
+accum_delta_set_register(const AccumDeltaSet *set)
+{
+	return set->reg;
+}
+
+/* Can more be added, and is all of it in memory? */
+bool
+accum_delta_set_is_open(const AccumDeltaSet *set)
+{
+	return !set->sorted && set->sort == NULL;
+}
+
+/*
+ * Add all that another set of the register has; both are open.  The set may outgrow
+ * its bounds of memory by as much as the other one has.
+ *
+ * Raises unique_violation when two cells share a hash.
+ */
+void
+accum_delta_set_merge(AccumDeltaSet *set, const AccumDeltaSet *other)
+{
+	MemoryContext old = MemoryContextSwitchTo(set->entries_context);
+	slots_iterator it;
+	Slot	   *slot;
+
+	Assert(accum_delta_set_is_open(set) && accum_delta_set_is_open(other));
+	set->has_deltas |= other->has_deltas;
+	set->first_day = Min(set->first_day, other->first_day);
+	set->last_day = Max(set->last_day, other->last_day);
+	if (other->slots != NULL)
+	{
+		slots_start_iterate(other->slots, &it);
+		while ((slot = slots_iterate(other->slots, &it)) != NULL)
+			entry_merge(set->reg, entry_find(set, slot->key, slot->entry->dims, slot->entry->nulls),
+						slot->entry);
+	}
+	MemoryContextSwitchTo(old);
+}
+
 static int
 entry_compare(const void *a, const void *b)
 {

@@ -31,6 +31,7 @@
 #include "delta_set.h"
 #include "derived.h"
 #include "engine.h"
+#include "pending.h"
 #include "query.h"
 #include "recorders.h"
 #include "resource.h"
@@ -68,10 +69,13 @@ change_apply(AccumChange *change)
 
 	accum_identity_begin(&state, accum_register_owner(change->reg));
 	accum_documents_store(change->documents);
-	if (change->reg->high_write)
-		accum_derived_append(change->reg, change->set);
-	else
-		accum_derived_apply(change->reg, change->set);
+	if (!accum_pending_add(change->reg, change->set))
+	{
+		if (change->reg->high_write)
+			accum_derived_append(change->reg, change->set);
+		else
+			accum_derived_apply(change->reg, change->set);
+	}
 	accum_identity_end(&state);
 	accum_documents_free(change->documents);
 	accum_delta_set_free(change->set);

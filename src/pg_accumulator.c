@@ -15,6 +15,7 @@
 #include "launcher.h"
 #include "leaf.h"
 #include "partition.h"
+#include "pending.h"
 #include "registry.h"
 #include "shared.h"
 #include "stats.h"
@@ -95,6 +96,11 @@ define_settings(void)
 							"How many partitions after the current one are made ahead.",
 							NULL, &accum_partitions_ahead, 3, 0, 24,
 							PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable(SETTING_PREFIX "coalesce",
+							 "Add up what a transaction posts before it changes balances and totals.",
+							 "They are changed when something reads them, or else when the transaction ends.",
+							 &accum_coalesce, false,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable(SETTING_PREFIX "debug_hash_bits",
 							"How many bits of a cell's hash are used.",
 							"For testing collisions only: registers written under one value cannot be used under another.",
@@ -115,6 +121,7 @@ _PG_init(void)
 	define_settings();
 	accum_registry_init();
 	accum_leaf_init();
+	accum_pending_init();
 	if (process_shared_preload_libraries_in_progress)
 	{
 		accum_shared_init();

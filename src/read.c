@@ -24,6 +24,7 @@
 #include "cell_read.h"
 #include "filter.h"
 #include "json_value.h"
+#include "pending.h"
 #include "query.h"
 #include "read.h"
 #include "sources.h"
@@ -269,8 +270,10 @@ accum_balance(PG_FUNCTION_ARGS)
 
 	if (accum_filter_is_cell(reg, &filter))
 	{
-		Jsonb	   *balance = cell_balance(reg, &filter, PG_ARGISNULL(2) ? NULL : &before);
+		Jsonb	   *balance;
 
+		accum_pending_settle();
+		balance = cell_balance(reg, &filter, PG_ARGISNULL(2) ? NULL : &before);
 		if (balance != NULL)
 			PG_RETURN_JSONB_P(balance);
 	}

@@ -126,7 +126,7 @@ typedef struct AccumRegister
 	AccumDeltaColumns delta_columns;
 	struct AccumBatchShape *batch_shape;	/* movement_json.c's, NULL until needed */
 	struct AccumRowShape *row_shapes[ACCUM_ROLES];	/* derived_row.c's, NULL until needed */
-	struct AccumRowHint *row_hints[ACCUM_ROLES];	/* row_hint.c's, NULL until needed */
+	struct hints_hash *row_hints[ACCUM_ROLES];	/* row_hint.c's, NULL until needed */
 	char	   *relation_names[ACCUM_ROLES];	/* qualified and quoted */
 	bool		has_code[ACCUM_ROLES];	/* see accum_register_runs_nothing */
 	AccumVerdict direct[ACCUM_ROLES];	/* see accum_register_direct */

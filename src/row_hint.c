@@ -17,6 +17,7 @@
 #include "postgres.h"
 
 #include "access/heapam.h"
+#include "common/hashfn.h"
 #include "storage/bufmgr.h"
 #include "utils/date.h"
 #include "utils/memutils.h"
@@ -25,24 +26,49 @@
 #include "compat.h"
 #include "row_hint.h"
 
-/* So many hints for one table; a power of 2. */
-#define HINTS 512
+/* So many hints for one table; then all are forgotten. */
+#define MAX_HINTS 2048
 
-typedef struct AccumRowHint
+typedef struct HintKey
 {
 	int64		hash;
 	AccumDay	unit;			/* ACCUM_DAY_MIN in the cache */
-	Buffer		buffer;			/* InvalidBuffer where there is no hint */
-	ItemPointerData tid;
-} AccumRowHint;
+} HintKey;
 
-static AccumRowHint *
-hint_of(AccumRegister *reg, AccumRole role, int64 hash, AccumDay unit)
+typedef struct Hint
 {
-	if (reg->row_hints[role] == NULL)
-		reg->row_hints[role] = MemoryContextAllocZero(reg->context,
-													  sizeof(AccumRowHint) * HINTS);
-	return &reg->row_hints[role][((uint32) hash + (uint32) unit) & (HINTS - 1)];
+	HintKey		key;
+	char		status;			/* simplehash's */
+	ItemPointerData tid;
+	Buffer		buffer;
+} Hint;
+
+#define SH_PREFIX hints
+#define SH_ELEMENT_TYPE Hint
+#define SH_KEY_TYPE HintKey
+#define SH_KEY key
+#define SH_HASH_KEY(tb, key) murmurhash32((uint32) (key).hash ^ (uint32) (key).unit)
+#define SH_EQUAL(tb, a, b) ((a).hash == (b).hash && (a).unit == (b).unit)
+#define SH_SCOPE static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
+/* Remember where a row of a register's table was found. */
+static void
+note(AccumRegister *reg, AccumRole role, HintKey key, Buffer buffer, ItemPointer tid)
+{
+	hints_hash *hints = reg->row_hints[role];
+	Hint	   *hint;
+	bool		found;
+
+	if (hints == NULL)
+		hints = reg->row_hints[role] = hints_create(reg->context, 16, NULL);
+	if (hints->members == MAX_HINTS)
+		hints_reset(hints);
+	hint = hints_insert(hints, key, &found);
+	hint->tid = *tid;
+	hint->buffer = buffer;
 }
 
 static bool
@@ -64,33 +90,33 @@ bool
 accum_row_hint_follow(AccumRegister *reg, AccumRole role, Relation rel, Snapshot snapshot,
 					  int64 hash, AccumDay unit, TupleTableSlot *slot)
 {
-	AccumRowHint *hint = hint_of(reg, role, hash, unit);
-	BufferHeapTupleTableSlot *heap_slot = (BufferHeapTupleTableSlot *) slot;
-	HeapTuple	tuple = &heap_slot->base.tupdata;
-	ItemPointerData tid = hint->tid;
+	HintKey		key = {hash, unit};
+	Hint	   *hint = reg->row_hints[role] != NULL ? hints_lookup(reg->row_hints[role], key) : NULL;
+	HeapTuple	tuple = &((BufferHeapTupleTableSlot *) slot)->base.tupdata;
+	ItemPointerData tid;
 	bool		found;
 
 	Assert(TTS_IS_BUFFERTUPLE(slot));
-	if (!BufferIsValid(hint->buffer) || hint->hash != hash || hint->unit != unit ||
-		!accum_read_recent_buffer(rel, ItemPointerGetBlockNumber(&tid), hint->buffer))
+	if (hint == NULL ||
+		!accum_read_recent_buffer(rel, ItemPointerGetBlockNumber(&hint->tid), hint->buffer))
 		return false;
 	ExecClearTuple(slot);
 
 	/* An index scan prunes the pages that it comes to; updates rely on it. */
 	heap_page_prune_opt(rel, hint->buffer);
+	tid = hint->tid;
 	LockBuffer(hint->buffer, BUFFER_LOCK_SHARE);
 	found = heap_hot_search_buffer(&tid, rel, hint->buffer, snapshot, tuple, NULL, true);
 	LockBuffer(hint->buffer, BUFFER_LOCK_UNLOCK);
-	if (found)
+	if (!found)
 	{
-		ExecStorePinnedBufferHeapTuple(tuple, slot, hint->buffer);
-		if (row_has_key(&reg->columns[role], slot, hash, unit))
-			return true;
-		ExecClearTuple(slot);
-	}
-	else
 		ReleaseBuffer(hint->buffer);
-	hint->buffer = InvalidBuffer;
+		return false;
+	}
+	ExecStorePinnedBufferHeapTuple(tuple, slot, hint->buffer);
+	if (row_has_key(&reg->columns[role], slot, hash, unit))
+		return true;
+	ExecClearTuple(slot);
 	return false;
 }
 
@@ -112,11 +138,8 @@ accum_row_hint_scan(AccumRegister *reg, AccumRole role, IndexScanDesc scan, int6
 
 		if (index_fetch_heap(scan, slot))
 		{
-			AccumRowHint *hint = hint_of(reg, role, hash, unit);
-
-			*hint = (AccumRowHint) {
-				hash, unit, ((BufferHeapTupleTableSlot *) slot)->buffer, root
-			};
+			note(reg, role, (HintKey) {hash, unit}, ((BufferHeapTupleTableSlot *) slot)->buffer,
+				 &root);
 			return true;
 		}
 	}
