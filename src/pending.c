@@ -275,11 +275,11 @@ note_readers(void)
 	static const char *const names[] = {"_balance", "_turnover", "_statement"};
 
 	nreaders = 0;
-	for (int i = 0; i < lengthof(names); i++)
+	for (size_t i = 0; i < lengthof(names); i++)
 	{
 		CatCList   *list = SearchSysCacheList1(PROCNAMEARGSNSP, CStringGetDatum(names[i]));
 
-		for (int j = 0; j < list->n_members && nreaders < lengthof(readers); j++)
+		for (int j = 0; j < list->n_members && nreaders < (int) lengthof(readers); j++)
 		{
 			Form_pg_proc proc = (Form_pg_proc) GETSTRUCT(&list->members[j]->tuple);
 
