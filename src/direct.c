@@ -129,6 +129,36 @@ accum_direct_insert(AccumDirect *direct, TupleTableSlot *slot)
 	ResetPerTupleExprContext(direct->estate);
 }
 
+/* Insert a row unless its primary key meets another row; false then, and nothing is there. */
+static bool
+insert_speculative(AccumDirect *direct, TupleTableSlot *slot)
+{
+	uint32		token = SpeculativeInsertionLockAcquire(GetCurrentTransactionId());
+	bool		conflict = false;
+
+	table_tuple_insert_speculative(direct->rel, slot, GetCurrentCommandId(true), 0, NULL, token);
+	accum_insert_index_tuples(direct->result, slot, direct->estate, NULL, &conflict,
+							  direct->primary_key);
+	table_tuple_complete_speculative(direct->rel, slot, token, !conflict);
+	SpeculativeInsertionLockRelease(GetCurrentTransactionId());
+	ResetPerTupleExprContext(direct->estate);
+	return !conflict;
+}
+
+/*
+ * Insert a row that most likely has no other with its primary key; false, and a dead
+ * row left behind, when it has one or somebody is about to insert it.  Waits for
+ * nobody.
+ */
+bool
+accum_direct_insert_hopefully(AccumDirect *direct, TupleTableSlot *slot)
+{
+	open_indices(direct);
+	slot->tts_tableOid = RelationGetRelid(direct->rel);
+	check_constraints(direct, slot);
+	return insert_speculative(direct, slot);
+}
+
 /*
  * Insert a row, as ON CONFLICT DO NOTHING does for the primary key; false when
  * somebody else has inserted one with its key.  Waits for whoever is doing so.  A
@@ -139,27 +169,17 @@ accum_direct_insert(AccumDirect *direct, TupleTableSlot *slot)
 bool
 accum_direct_insert_new(AccumDirect *direct, TupleTableSlot *slot)
 {
-	bool		conflict;
-
 	open_indices(direct);
 	slot->tts_tableOid = RelationGetRelid(direct->rel);
 	check_constraints(direct, slot);
-	do
+	while (!insert_speculative(direct, slot))
 	{
-		uint32		token = SpeculativeInsertionLockAcquire(GetCurrentTransactionId());
-
-		conflict = false;
-		table_tuple_insert_speculative(direct->rel, slot, GetCurrentCommandId(true), 0, NULL, token);
-		accum_insert_index_tuples(direct->result, slot, direct->estate, NULL, &conflict,
-								  direct->primary_key);
-		table_tuple_complete_speculative(direct->rel, slot, token, !conflict);
-		SpeculativeInsertionLockRelease(GetCurrentTransactionId());
-		ResetPerTupleExprContext(direct->estate);
-
 		/* Whoever was faster may have rolled back when we have waited. */
-	} while (conflict && accum_check_index_constraints(direct->result, slot, direct->estate,
-													   direct->primary_key));
-	return !conflict;
+		if (!accum_check_index_constraints(direct->result, slot, direct->estate,
+										   direct->primary_key))
+			return false;
+	}
+	return true;
 }
 
 /* As PostgreSQL has it for a row that was updated, or deleted, at the stricter isolation levels. */

@@ -28,6 +28,7 @@ extern bool accum_direct_plain(Relation rel, int ncolumns);
 extern Snapshot accum_direct_snapshot(void);
 extern void accum_direct_open(AccumDirect *direct, Relation rel, bool speculative);
 extern void accum_direct_insert(AccumDirect *direct, TupleTableSlot *slot);
+extern bool accum_direct_insert_hopefully(AccumDirect *direct, TupleTableSlot *slot);
 extern bool accum_direct_insert_new(AccumDirect *direct, TupleTableSlot *slot);
 extern bool accum_direct_update(AccumDirect *direct, TupleTableSlot *stored,
 								TupleTableSlot *slot, Snapshot snapshot);

@@ -22,6 +22,7 @@
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 
 #include "cell_scan.h"
 #include "direct.h"
@@ -32,6 +33,9 @@
 #define MAP_UNIT_START 2
 #define MAP_REVISION 3
 #define MAP_COLUMNS 3
+
+/* After so many new documents, one after the other, the next one is taken to be new. */
+#define TAKEN_TO_BE_NEW 8
 
 /* Is its primary key, which is open, (recorder, unit_start)? */
 static bool
@@ -126,8 +130,8 @@ scan_begin(AccumMap *map, Datum recorder, const AccumDay *unit, Snapshot snapsho
 }
 
 /* Is a document in the map with a unit, as far as a snapshot shows? */
-bool
-accum_map_has(AccumMap *map, Datum recorder, AccumDay unit, Snapshot snapshot)
+static bool
+map_has(AccumMap *map, Datum recorder, AccumDay unit, Snapshot snapshot)
 {
 	IndexScanDesc scan = scan_begin(map, recorder, &unit, snapshot);
 	bool		found = index_getnext_slot(scan, ForwardScanDirection, map->slot);
@@ -148,17 +152,41 @@ fill_row(TupleTableSlot *row, Datum recorder, Datum unit, int64 revision)
 	ExecStoreVirtualTuple(row);
 }
 
-/* Put a document with a unit into the map unless somebody else does. */
+/* The row is not there as far as we could see: insert it unless somebody else does. */
+static void
+insert_missing(AccumDirect *direct, TupleTableSlot *row)
+{
+	if (!accum_direct_insert_new(direct, row) && IsolationUsesXactSnapshot())
+		accum_direct_serialization_failure(TM_Updated);
+}
+
+/*
+ * Put a document with a unit into the map unless it is there.
+ *
+ * A row that is there may be locked by an unpost or repost, which a post does not wait
+ * for: it is looked for first.  Where the last documents all were new this one is
+ * taken to be new, too, and looked for only when that turns out to be wrong.
+ */
 void
-accum_map_insert(AccumMap *map, Datum recorder, AccumDay unit)
+accum_map_store(AccumMap *map, Datum recorder, AccumDay unit)
 {
 	TupleTableSlot *row = MakeSingleTupleTableSlot(RelationGetDescr(map->rel), &TTSOpsVirtual);
+	int		   *new_documents = &map->reg->new_documents;
 	AccumDirect direct;
 
 	accum_direct_open(&direct, map->rel, true);
 	fill_row(row, recorder, DateADTGetDatum(unit), 0);
-	if (!accum_direct_insert_new(&direct, row) && IsolationUsesXactSnapshot())
-		accum_direct_serialization_failure(TM_Updated);
+	if (*new_documents < TAKEN_TO_BE_NEW || IsolationUsesXactSnapshot() ||
+		!accum_direct_insert_hopefully(&direct, row))
+	{
+		Snapshot	snapshot = accum_direct_snapshot();
+		bool		known = map_has(map, recorder, unit, snapshot);
+
+		UnregisterSnapshot(snapshot);
+		*new_documents = known ? 0 : *new_documents + 1;
+		if (!known)
+			insert_missing(&direct, row);
+	}
 	accum_direct_close(&direct);
 	ExecDropSingleTupleTableSlot(row);
 }

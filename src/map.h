@@ -29,8 +29,7 @@ typedef struct AccumLockedDocument
 } AccumLockedDocument;
 
 extern bool accum_map_open(AccumMap *map, AccumRegister *reg);
-extern bool accum_map_has(AccumMap *map, Datum recorder, AccumDay unit, Snapshot snapshot);
-extern void accum_map_insert(AccumMap *map, Datum recorder, AccumDay unit);
+extern void accum_map_store(AccumMap *map, Datum recorder, AccumDay unit);
 extern bool accum_map_lock(AccumMap *map, AccumLockedDocument *document, Snapshot snapshot);
 extern void accum_map_find_units(AccumMap *map, AccumLockedDocument *document,
 								 Snapshot snapshot);

@@ -137,17 +137,6 @@ accum_documents_add(AccumDocuments *documents, Datum recorder, AccumDay day)
 	set_last(documents, recorder, unit);
 }
 
-/* Put a document with a unit into the map unless it is there. */
-static void
-store_straight(AccumMap *map, Datum recorder, AccumDay unit)
-{
-	Snapshot	snapshot = accum_direct_snapshot();
-
-	if (!accum_map_has(map, recorder, unit, snapshot))
-		accum_map_insert(map, recorder, unit);
-	UnregisterSnapshot(snapshot);
-}
-
 /* Write the only document of a set; false when that has to be done with SQL. */
 static bool
 documents_store_one(AccumDocuments *documents)
@@ -156,7 +145,7 @@ documents_store_one(AccumDocuments *documents)
 
 	if (!accum_map_open(&map, documents->reg))
 		return false;
-	store_straight(&map, documents->last_recorder, documents->last_unit);
+	accum_map_store(&map, documents->last_recorder, documents->last_unit);
 	accum_map_close(&map);
 	return true;
 }
@@ -236,7 +225,7 @@ accum_recorder_claim(AccumRegister *reg, Datum recorder)
 
 	if (accum_map_open(&map, reg))
 	{
-		store_straight(&map, recorder, DATEVAL_NOBEGIN);
+		accum_map_store(&map, recorder, DATEVAL_NOBEGIN);
 		accum_map_close(&map);
 		return;
 	}

@@ -129,7 +129,8 @@ typedef struct AccumRegister
 	struct hints_hash *row_hints[ACCUM_ROLES];	/* row_hint.c's, NULL until needed */
 	char	   *relation_names[ACCUM_ROLES];	/* qualified and quoted */
 	bool		has_code[ACCUM_ROLES];	/* see accum_register_runs_nothing */
-	AccumVerdict direct[ACCUM_ROLES];	/* see accum_register_direct */
+	AccumVerdict direct[ACCUM_ROLES];	/* can it be written straight?  kept by who asks */
+	int			new_documents;	/* one after the other, map.c's */
 	HTAB	   *plans;			/* AccumPlanKey -> SPI plan */
 	MemoryContext context;		/* owns everything above */
 	struct AccumRegister *next_retired;
