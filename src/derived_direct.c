@@ -219,18 +219,20 @@ find_row(Writer *writer, int64 dim_hash, AccumDay unit)
 	return found;
 }
 
-/* Add the row's sum at position i to the one in new_row. */
-static void
+/* Add the row's sum at position i to the one in new_row; false when that does not fit. */
+static bool
 add_sum(Writer *writer, const TupleTableSlot *row, int i, const AccumColumn *resource)
 {
 	const AccumRowShape *shape = writer->shape;
 	Datum	   *value = &writer->new_row->tts_values[shape->attnums[i] - 1];
 
-	if (!accum_row_add_fits(*value, row->tts_values[i], resource, value))
-		accum_row_out_of_range(writer->reg, writer->role, DatumGetInt64(row->tts_values[0]),
-							   row->tts_values + shape->first_dim,
-							   row->tts_isnull + shape->first_dim,
-							   resource->name);
+	if (accum_row_add_fits(*value, row->tts_values[i], resource, value))
+		return true;
+	accum_row_out_of_range(writer->reg, writer->role, DatumGetInt64(row->tts_values[0]),
+						   row->tts_values + shape->first_dim,
+						   row->tts_isnull + shape->first_dim,
+						   resource->name);
+	return false;
 }
 
 static void
@@ -241,8 +243,8 @@ add_count(Writer *writer, const TupleTableSlot *row, int i)
 	*value = Int64GetDatum(DatumGetInt64(*value) + DatumGetInt64(row->tts_values[i]));
 }
 
-/* Make new_row the version of the stored row that a row leads to. */
-static void
+/* Make new_row the version of the stored row that a row leads to; false when it cannot be. */
+static bool
 make_version(Writer *writer, const TupleTableSlot *row)
 {
 	TupleTableSlot *stored = writer->stored;
@@ -255,7 +257,10 @@ make_version(Writer *writer, const TupleTableSlot *row)
 	memcpy(writer->new_row->tts_values, stored->tts_values, sizeof(Datum) * natts);
 	memcpy(writer->new_row->tts_isnull, stored->tts_isnull, sizeof(bool) * natts);
 	for (int i = 0; i < writer->reg->nresources * sums_each; i++)
-		add_sum(writer, row, shape->first_sum + i, &writer->reg->resources[i / sums_each]);
+	{
+		if (!add_sum(writer, row, shape->first_sum + i, &writer->reg->resources[i / sums_each]))
+			return false;
+	}
 	for (int i = shape->last_at; i >= 0 && i <= shape->last_at + 1 && !row->tts_isnull[i]; i++)
 	{
 		writer->new_row->tts_values[shape->attnums[i] - 1] = row->tts_values[i];
@@ -265,16 +270,17 @@ make_version(Writer *writer, const TupleTableSlot *row)
 		add_count(writer, row, shape->version);
 	add_count(writer, row, shape->movements_count);
 	ExecStoreVirtualTuple(writer->new_row);
+	return true;
 }
 
-/* Update the stored row; false when it has gone. */
+/* Update the stored row, unless that is in vain; false when it has gone. */
 static bool
 update_row(Writer *writer, const TupleTableSlot *row)
 {
 	do
 	{
-		make_version(writer, row);
-		if (accum_direct_update(&writer->direct, writer->stored, writer->new_row, writer->snapshot))
+		if (!make_version(writer, row) ||
+			accum_direct_update(&writer->direct, writer->stored, writer->new_row, writer->snapshot))
 			return true;
 	} while (!TTS_EMPTY(writer->stored));
 	return false;

@@ -17,9 +17,9 @@
 #include "cell.h"
 #include "derived_row.h"
 
-/* The cell that could not be written; see accum_row_failed_cell. */
-static int64 failed_cell;
-static bool has_failed;
+/* While failures are noted: where, and which there are; see accum_row_note_failures. */
+static MemoryContext failures_context = NULL;
+static List *failures = NIL;
 
 /* Is it kept by unit, with receipts?  Totals and deltas are. */
 bool
@@ -122,34 +122,66 @@ accum_row_append_columns(StringInfo sql, AccumRegister *reg, AccumRole role, con
 						 accum_ident(NameStr(TupleDescAttr(shape->desc, i)->attname), ""));
 }
 
-/* A sum that no longer fits, told with the cell and, where it is known, the resource. */
+static void
+note_failure(int64 dim_hash, const char *detail)
+{
+	MemoryContext old = MemoryContextSwitchTo(failures_context);
+	AccumRowFailure *failure;
+	ListCell   *lc;
+
+	foreach(lc, failures)
+	{
+		if (((AccumRowFailure *) lfirst(lc))->dim_hash == dim_hash)
+			break;
+	}
+	if (lc == NULL)
+	{
+		failure = palloc(sizeof(AccumRowFailure));
+		failure->dim_hash = dim_hash;
+		failure->detail = pstrdup(detail);
+		failures = lappend(failures, failure);
+	}
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * A sum that no longer fits, told with the cell and, where it is known, the resource.
+ * Returns only while failures are noted.
+ */
 void
 accum_row_out_of_range(AccumRegister *reg, AccumRole role, int64 dim_hash,
 					   const Datum *dims, const bool *nulls, const char *resource)
 {
-	failed_cell = dim_hash;
-	has_failed = true;
-	ereport(ERROR,
-			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-			 errmsg("sum in register \"%s\" is out of range", reg->name),
-			 errdetail("Cell %s in %s.", accum_cell_text(reg, dims, nulls),
-					   reg->relation_names[role]),
-			 resource != NULL ? err_generic_string(PG_DIAG_COLUMN_NAME, resource) : 0));
+	char	   *detail = psprintf("Cell %s in %s.", accum_cell_text(reg, dims, nulls),
+								  reg->relation_names[role]);
+
+	if (failures_context != NULL)
+		note_failure(dim_hash, detail);
+	else
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("sum in register \"%s\" is out of range", reg->name),
+				 errdetail_internal("%s", detail),
+				 resource != NULL ? err_generic_string(PG_DIAG_COLUMN_NAME, resource) : 0));
 }
 
-/* Begin to look out for a cell that accum_row_out_of_range complains about. */
+/*
+ * From now on, with a context to do it in, note sums that do not fit and go on,
+ * although it is in vain; with NULL, raise an error for them again.
+ */
 void
-accum_row_forget_failure(void)
+accum_row_note_failures(MemoryContext context)
 {
-	has_failed = false;
+	failures_context = context;
+	if (context != NULL)
+		failures = NIL;
 }
 
-/* Which cell was it about?  False when it did not complain. */
-bool
-accum_row_failed_cell(int64 *dim_hash)
+/* What has been noted, one AccumRowFailure for a cell. */
+List *
+accum_row_failures(void)
 {
-	*dim_hash = failed_cell;
-	return has_failed;
+	return failures;
 }
 
 /* A sum, or without one the sum of two values, as accum_row_sum_fits and _add_fits have it. */

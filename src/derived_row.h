@@ -30,6 +30,13 @@ typedef struct AccumRowShape
 	int			movements_count;
 } AccumRowShape;
 
+/* A cell with a sum that does not fit. */
+typedef struct AccumRowFailure
+{
+	int64		dim_hash;
+	char	   *detail;
+} AccumRowFailure;
+
 extern bool accum_row_by_unit(AccumRole role);
 extern const AccumRowShape *accum_row_shape(AccumRegister *reg, AccumRole role);
 extern void accum_row_append_columns(StringInfo sql, AccumRegister *reg, AccumRole role,
@@ -40,7 +47,7 @@ extern bool accum_row_sum_fits(const AccumSum *sum, const AccumColumn *resource,
 extern bool accum_row_add_fits(Datum a, Datum b, const AccumColumn *resource, Datum *value);
 extern void accum_row_out_of_range(AccumRegister *reg, AccumRole role, int64 dim_hash,
 								   const Datum *dims, const bool *nulls, const char *resource);
-extern void accum_row_forget_failure(void);
-extern bool accum_row_failed_cell(int64 *dim_hash);
+extern void accum_row_note_failures(MemoryContext context);
+extern List *accum_row_failures(void);
 
 #endif							/* ACCUM_DERIVED_ROW_H */

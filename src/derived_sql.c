@@ -86,7 +86,10 @@ addition_sql(AccumRegister *reg, AccumRole role)
 	return sql.data;
 }
 
-/* Find in the row set the row that the statement came to, for an error's detail. */
+/*
+ * Find in the row set the row that the statement came to, for an error's detail, and
+ * raise the error also while failures are only noted.
+ */
 static void
 blame_row(AccumRegister *reg, AccumRole role, Tuplestorestate *rows, TupleDesc desc)
 {
@@ -102,7 +105,9 @@ blame_row(AccumRegister *reg, AccumRole role, Tuplestorestate *rows, TupleDesc d
 			accum_row_out_of_range(reg, role, current_dim_hash, slot->tts_values + first_dim,
 								   slot->tts_isnull + first_dim, NULL);
 	}
-	elog(ERROR, "sum in register \"%s\" is out of range", reg->name);
+	ereport(ERROR,
+			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+			 errmsg("sum in register \"%s\" is out of range", reg->name)));
 }
 
 /*

@@ -45,9 +45,6 @@
 /* So many deltas are held in memory as rows at a time. */
 #define TAKE_AT_ONCE 10000
 
-/* So many cells of a register are left out of a fold before it gives up. */
-#define MAX_LEFT_OUT 100
-
 PG_FUNCTION_INFO_V1(accum_delta_merge);
 PG_FUNCTION_INFO_V1(accum_delta_merge_register);
 PG_FUNCTION_INFO_V1(accum_delta_flush_register);
@@ -272,48 +269,79 @@ may_see_cells(AccumRegister *reg)
 		check_enable_rls(reg->movements, InvalidOid, true) != RLS_ENABLED;
 }
 
+/* Cells that are left out of a fold. */
+typedef struct LeftOut
+{
+	Datum	   *cells;
+	int			n;
+} LeftOut;
+
+/* Leave out the cells that failed, each with a warning. */
+static void
+leave_out(AccumRegister *reg, LeftOut *left_out, List *failures)
+{
+	ListCell   *lc;
+
+	left_out->cells = repalloc(left_out->cells,
+							   sizeof(Datum) * (left_out->n + list_length(failures) + 1));
+	foreach(lc, failures)
+	{
+		AccumRowFailure *failure = lfirst(lc);
+
+		ereport(WARNING,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("deltas of a cell of register \"%s\" stay pending: sum in register \"%s\" is out of range",
+						reg->name, reg->name),
+				 may_see_cells(reg) ? errdetail_internal("%s", failure->detail)
+				 : errdetail("The cell's dim_hash is " INT64_FORMAT ".", failure->dim_hash)));
+		left_out->cells[left_out->n++] = Int64GetDatum(failure->dim_hash);
+	}
+}
+
 /*
  * The same as a subtransaction of its own.  Returns false, with everything as it
- * was, when some cell's sum does not fit; the cell is then added to left_out.
+ * was, when sums of some cells do not fit; they are then left out.
+ *
+ * All such cells are found in one go where tables are written straight; with SQL one
+ * at a time.
  */
 static bool
-try_fold(AccumRegister *reg, TimestampTz older_than, int64 limit, Datum *left_out,
-		 int *nleft_out, AccumFolded *folded)
+try_fold(AccumRegister *reg, TimestampTz older_than, int64 limit, LeftOut *left_out,
+		 AccumFolded *folded)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
-	ArrayType  *array = construct_array(left_out, *nleft_out, INT8OID, sizeof(int64),
+	ArrayType  *array = construct_array(left_out->cells, left_out->n, INT8OID, sizeof(int64),
 										FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
-	volatile bool done = true;
 
-	accum_row_forget_failure();
+	accum_row_note_failures(context);
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);
 	PG_TRY();
 	{
 		*folded = fold_but(reg, older_than, limit, array);
-		ReleaseCurrentSubTransaction();
+		if (accum_row_failures() == NIL)
+			ReleaseCurrentSubTransaction();
+		else
+			RollbackAndReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();
 	{
 		ErrorData  *error = undo_subtransaction(context, owner);
-		int64		cell;
 
-		if (error->sqlerrcode != ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE ||
-			!accum_row_failed_cell(&cell) || *nleft_out == MAX_LEFT_OUT)
+		if (accum_row_failures() == NIL ||
+			error->sqlerrcode != ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE)
+		{
+			accum_row_note_failures(NULL);
 			ReThrowError(error);
-		ereport(WARNING,
-				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-				 errmsg("deltas of a cell of register \"%s\" stay pending: %s", reg->name, error->message),
-				 may_see_cells(reg) ? errdetail_internal("%s", error->detail)
-				 : errdetail("The cell's dim_hash is " INT64_FORMAT ".", cell)));
-		left_out[(*nleft_out)++] = Int64GetDatum(cell);
-		done = false;
+		}
 	}
 	PG_END_TRY();
+	accum_row_note_failures(NULL);
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
-	return done;
+	leave_out(reg, left_out, accum_row_failures());
+	return accum_row_failures() == NIL;
 }
 
 /*
@@ -327,14 +355,13 @@ AccumFolded
 accum_fold(AccumRegister *reg, TimestampTz older_than, int64 limit)
 {
 	AccumFolded folded = {0};
-	Datum		left_out[MAX_LEFT_OUT + 1];
-	int			nleft_out = 0;
+	LeftOut		left_out = {palloc(sizeof(Datum)), 0};
 
 	if (!accum_register_has(reg, ACCUM_DELTA))
 		return folded;
-	while (!try_fold(reg, older_than, limit, left_out, &nleft_out, &folded))
-		;
-	folded.left_out = nleft_out;
+	while (!try_fold(reg, older_than, limit, &left_out, &folded))
+		CHECK_FOR_INTERRUPTS();
+	folded.left_out = left_out.n;
 	if (folded.deltas > 0)
 		note_fold(reg);
 	accum_stats_add(reg, ACCUM_STAT_DELTAS_FOLDED, folded.deltas);

@@ -185,14 +185,13 @@ lock_documents(AccumRegister *reg, ArrayType *recorders, const Datum *claim,
 			   AccumDocumentLock *lock)
 {
 	AccumQueryState state;
-	MemoryContext context = CurrentMemoryContext;
 	bool		known;
 
-	accum_query_begin(&state, accum_register_owner(reg));
+	accum_identity_begin(&state, accum_register_owner(reg));
 	if (claim != NULL)
 		accum_recorder_claim(reg, *claim);
-	known = accum_recorders_lock(reg, recorders, context, lock);
-	accum_query_end(&state);
+	known = accum_recorders_lock(reg, recorders, lock);
+	accum_identity_end(&state);
 	return known;
 }
 
@@ -201,9 +200,9 @@ bump_documents(AccumRegister *reg, AccumDocumentLock *lock)
 {
 	AccumQueryState state;
 
-	accum_query_begin(&state, accum_register_owner(reg));
+	accum_identity_begin(&state, accum_register_owner(reg));
 	accum_recorders_bump(reg, lock);
-	accum_query_end(&state);
+	accum_identity_end(&state);
 }
 
 /* Remove the rows of locked documents with a statement for each unit; returns how many. */

@@ -15,8 +15,7 @@
  *
  * A post to a known document takes no lock here.
  *
- * accum_documents_store runs as the register's owner; the functions that claim,
- * lock and bump run inside an accum_query_begin() as the owner.
+ * All of this runs as the register's owner.
  */
 #include "postgres.h"
 
@@ -220,6 +219,7 @@ void
 accum_recorder_claim(AccumRegister *reg, Datum recorder)
 {
 	AccumPlanKey key = {.purpose = ACCUM_PLAN_CLAIM};
+	AccumQueryState state;
 	SPIPlanPtr *plan;
 	AccumMap	map;
 
@@ -230,6 +230,7 @@ accum_recorder_claim(AccumRegister *reg, Datum recorder)
 		return;
 	}
 	plan = accum_register_plan(reg, &key);
+	accum_query_begin(&state, accum_register_owner(reg));
 	if (*plan == NULL)
 		*plan = accum_query_prepare(psprintf("INSERT INTO %s (recorder, unit_start) "
 											 "VALUES ($1, '-infinity') ON CONFLICT (recorder, unit_start) DO NOTHING",
@@ -237,6 +238,7 @@ accum_recorder_claim(AccumRegister *reg, Datum recorder)
 									1, &reg->recorder.type, false);
 	(void) accum_guarded_run(reg, *plan, reg->relations[ACCUM_RECORDERS], &recorder, InvalidSnapshot,
 							 SPI_OK_INSERT);
+	accum_query_end(&state);
 }
 
 /* Documents asked for, and the map whose order they are locked in. */
@@ -330,61 +332,31 @@ lock_straight(AccumMap *map, ArrayType *recorders, AccumDocumentLock *lock)
 }
 
 /*
- * Lock documents against other unposts and reposts until the transaction ends.
- * Returns false when the map knows none of them: then nothing is locked.
- *
- * lock->recorders gets the documents that were locked.  Others of the array may
- * become known while we wait; they are not ours to touch.
- *
- * lock->units gets the first days of the partition units in which they have, or
- * had, movements: a list of ints, allocated in result_context, in ascending order
- * without repetition.
- *
- * The first statement locks, in key order, the rows that it sees.  Further rows
- * of these documents that commit meanwhile need no lock: whoever comes later sees
- * and waits for the ones we have.  The second statement, whose snapshot is younger than the locks, sees
- * what the last holder of the locks left.  That snapshot is kept in lock->seen
- * for the statements that visit the units: all see the same state, and a post
- * that commits between two of them is seen by none.
- *
- * Unless it returns false, accum_recorders_bump has to follow when all else is
- * done.  Where a few documents were asked for, lock->documents has each of them.
+ * accum_recorders_lock with statements.  The first one locks, in key order, the rows
+ * that it sees; the second one, whose snapshot is younger than the locks, sees what the
+ * last holder of the locks left.
  */
-bool
-accum_recorders_lock(AccumRegister *reg, ArrayType *recorders,
-					 MemoryContext result_context, AccumDocumentLock *lock)
+static bool
+lock_with_sql(AccumRegister *reg, ArrayType *recorders, AccumDocumentLock *lock,
+			  MemoryContext result_context)
 {
 	AccumPlanKey lock_key = {.purpose = ACCUM_PLAN_LOCK};
 	AccumPlanKey units_key = {.purpose = ACCUM_PLAN_UNITS};
-	SPIPlanPtr *plan;
+	SPIPlanPtr *plan = accum_register_plan(reg, &lock_key);
 	Oid			array_type = get_array_type(reg->recorder.type);
 	Datum		value = PointerGetDatum(recorders);
 	const char *map = reg->relation_names[ACCUM_RECORDERS];
-	AccumMap	straight;
 	MemoryContext old;
 	bool		isnull;
 	uint64		n;
 
-	memset(lock, 0, sizeof(*lock));
-	if (ArrayGetNItems(ARR_NDIM(recorders), ARR_DIMS(recorders)) <= MAX_STRAIGHT &&
-		accum_map_open(&straight, reg))
-	{
-		bool		known;
-
-		old = MemoryContextSwitchTo(result_context);
-		known = lock_straight(&straight, recorders, lock);
-		MemoryContextSwitchTo(old);
-		accum_map_close(&straight);
-		return known;
-	}
-	lock->locked = RegisterSnapshot(GetTransactionSnapshot());
-	plan = accum_register_plan(reg, &lock_key);
 	if (*plan == NULL)
 		*plan = accum_query_prepare(psprintf("WITH locked AS (SELECT recorder FROM %s "
 											 "WHERE recorder = ANY ($1) "
 											 "ORDER BY recorder, unit_start FOR NO KEY UPDATE) "
 											 "SELECT array_agg(DISTINCT recorder) FROM locked", map),
 									1, &array_type, false);
+	lock->locked = RegisterSnapshot(GetTransactionSnapshot());
 	(void) accum_guarded_run(reg, *plan, reg->relations[ACCUM_RECORDERS], &value, lock->locked,
 							 SPI_OK_SELECT);
 	value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
@@ -415,6 +387,48 @@ accum_recorders_lock(AccumRegister *reg, ArrayType *recorders,
 	}
 	MemoryContextSwitchTo(old);
 	return true;
+}
+
+/*
+ * Lock documents against other unposts and reposts until the transaction ends.
+ * Returns false when the map knows none of them: then nothing is locked.
+ *
+ * lock->recorders gets the documents that were locked.  Others of the array may
+ * become known while we wait; they are not ours to touch.
+ *
+ * lock->units gets the first days of the partition units in which they have, or
+ * had, movements: a list of ints in ascending order without repetition.  It is
+ * allocated in the current memory context, as all else is.
+ *
+ * The rows that a first snapshot shows are locked in key order.  Further rows of
+ * these documents that commit meanwhile need no lock: whoever comes later sees and
+ * waits for the ones we have.  A snapshot that is younger than the locks is kept in
+ * lock->seen for what visits the units: all see the same state, and a post that
+ * commits between two visits is seen by none.
+ *
+ * Unless it returns false, accum_recorders_bump has to follow when all else is
+ * done.  Where a few documents were asked for, lock->documents has each of them.
+ */
+bool
+accum_recorders_lock(AccumRegister *reg, ArrayType *recorders, AccumDocumentLock *lock)
+{
+	MemoryContext context = CurrentMemoryContext;
+	AccumQueryState state;
+	AccumMap	map;
+	bool		known;
+
+	memset(lock, 0, sizeof(*lock));
+	if (ArrayGetNItems(ARR_NDIM(recorders), ARR_DIMS(recorders)) <= MAX_STRAIGHT &&
+		accum_map_open(&map, reg))
+	{
+		known = lock_straight(&map, recorders, lock);
+		accum_map_close(&map);
+		return known;
+	}
+	accum_query_begin(&state, accum_register_owner(reg));
+	known = lock_with_sql(reg, recorders, lock, context);
+	accum_query_end(&state);
+	return known;
 }
 
 static void
@@ -451,12 +465,16 @@ void
 accum_recorders_bump(AccumRegister *reg, AccumDocumentLock *lock)
 {
 	AccumPlanKey key = {.purpose = ACCUM_PLAN_BUMP};
-	SPIPlanPtr *plan = accum_register_plan(reg, &key);
-	Oid			array_type = get_array_type(reg->recorder.type);
 	Datum		value = PointerGetDatum(lock->recorders);
+	AccumQueryState state;
+	SPIPlanPtr *plan;
+	Oid			array_type;
 
 	if (lock->documents != NIL && bump_straight(reg, lock))
 		return;
+	plan = accum_register_plan(reg, &key);
+	array_type = get_array_type(reg->recorder.type);
+	accum_query_begin(&state, accum_register_owner(reg));
 	if (*plan == NULL)
 		*plan = accum_query_prepare(psprintf("UPDATE %s SET revision = revision + 1 "
 											 "WHERE recorder = ANY ($1)",
@@ -464,5 +482,6 @@ accum_recorders_bump(AccumRegister *reg, AccumDocumentLock *lock)
 									1, &array_type, false);
 	(void) accum_guarded_run(reg, *plan, reg->relations[ACCUM_RECORDERS], &value, lock->locked,
 							 SPI_OK_UPDATE);
+	accum_query_end(&state);
 	lock_release(lock);
 }

@@ -30,7 +30,7 @@ extern void accum_documents_free(AccumDocuments *documents);
 extern ArrayType *accum_recorder_array(const AccumRegister *reg, Datum *recorders, int n);
 extern void accum_recorder_claim(AccumRegister *reg, Datum recorder);
 extern bool accum_recorders_lock(AccumRegister *reg, ArrayType *recorders,
-								 MemoryContext result_context, AccumDocumentLock *lock);
+								 AccumDocumentLock *lock);
 extern void accum_recorders_bump(AccumRegister *reg, AccumDocumentLock *lock);
 
 #endif							/* ACCUM_RECORDERS_H */

@@ -319,6 +319,16 @@ SELECT accum._delta_merge_register('hw_small', '0');
 SELECT accum._delta_count('hw_small'), accum.hw_small_balance('{"w": 2}'), pg_temp.differences('hw_small');
 SELECT w, q FROM accum.hw_small_balances ORDER BY w;
 
+-- However many there are.
+SELECT accum.register_create('hw_many', '{"w": "int"}', '{"q": "smallint"}', high_write => true);
+SELECT count(accum.register_post('hw_many', jsonb_build_object('recorder', 'o' || i, 'period', '2020-01-01', 'w', i % 150, 'q', 30000))) FROM generate_series(1, 300) AS i;
+SELECT accum.register_post('hw_many', '{"recorder": "fits", "period": "2020-01-01", "w": -1, "q": 1}');
+SET client_min_messages = error;
+SELECT accum._delta_flush_register('hw_many');
+SELECT accum._delta_count('hw_many'), pg_temp.differences('hw_many');
+RESET client_min_messages;
+SELECT accum.register_drop('hw_many', true);
+
 -- In a register of kind turnover as well, and for floating point numbers.
 SELECT accum.register_create('hw_flow', '{"w": "int"}', '{"q": "smallint"}', kind => 'turnover', totals_period => 'month', high_write => true);
 SELECT accum.register_post('hw_flow', jsonb_build_object('recorder', 'o' || i, 'period', format('2020-%s-01', i), 'w', 1, 'q', 15000)) FROM generate_series(1, 3) AS i;
