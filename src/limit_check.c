@@ -67,6 +67,7 @@ typedef struct LimitCheck
 	const AccumLimits *limits;
 	bool		every_date;		/* has one of them that? */
 	ExprState **states;
+	int			current;		/* the limit that is looked at */
 	ExprContext *econtext;
 	TupleTableSlot *row;		/* what the checks see: a cell and its balance */
 	AccumCellScan cache;
@@ -229,6 +230,16 @@ limit_broken(LimitCheck *check, const AccumLimitDef *limit, const CellChange *ch
 			 errtableconstraint(check->cache.rel, limit->name)));
 }
 
+/* A check may fail by itself, dividing by zero for one. */
+static void
+name_limit(void *argument)
+{
+	const LimitCheck *check = argument;
+
+	errcontext("limit \"%s\" of register \"%s\"", check->limits->defs[check->current].name,
+			   check->reg->name);
+}
+
 /*
  * The first of the limits, with every_date or without, that the balance in row
  * breaks; NULL when there is none.
@@ -236,17 +247,24 @@ limit_broken(LimitCheck *check, const AccumLimitDef *limit, const CellChange *ch
 static const AccumLimitDef *
 find_broken(LimitCheck *check, bool every_date)
 {
-	for (int i = 0; i < check->limits->n; i++)
+	ErrorContextCallback callback = {error_context_stack, name_limit, check};
+	const AccumLimitDef *broken = NULL;
+
+	error_context_stack = &callback;
+	for (check->current = 0; broken == NULL && check->current < check->limits->n; check->current++)
 	{
-		const AccumLimitDef *limit = &check->limits->defs[i];
+		const AccumLimitDef *limit = &check->limits->defs[check->current];
+		Datum		holds;
 		bool		isnull;
 
-		if (limit->every_date == every_date &&
-			!DatumGetBool(ExecEvalExprSwitchContext(check->states[i], check->econtext, &isnull)) &&
-			!isnull)
-			return limit;
+		if (limit->every_date != every_date)
+			continue;
+		holds = ExecEvalExprSwitchContext(check->states[check->current], check->econtext, &isnull);
+		if (!isnull && !DatumGetBool(holds))
+			broken = limit;
 	}
-	return NULL;
+	error_context_stack = callback.previous;
+	return broken;
 }
 
 /* Put sums into row as the balance; they have to fit their columns. */
