@@ -193,6 +193,13 @@ SELECT accum.register_post('settings', '{"recorder": "a", "period": "2026-03-01"
 \set VERBOSITY terse
 SELECT accum.register_post('settings', '{"recorder": "a", "period": "2026-03-01", "at": "2026-03-01T23:00:00Z", "quality": "poor", "n": 1}');
 SELECT accum.register_post('settings', '{"recorder": "a", "period": "2026-03-01", "at": "2026-03-01T23:00:00Z", "quality": "good", "n": 1}');
+-- Labels of enums must not be renamed.  If it has been done, limits can be set anew.
+ALTER TYPE elsewhere.grade RENAME VALUE 'good' TO 'fine';
+\c -
+SET client_min_messages = warning;
+SELECT accum.register_unpost('settings', 'a');
+SELECT accum.register_alter('settings', limits => '[{"name": "early", "check": "at < ''2026-03-02 00:00'' or quality = ''fine''"}]');
+SELECT accum.register_unpost('settings', 'a');
 SELECT accum.register_drop('settings', true), accum.register_drop('inventory', true);
 
 \i :helpers
@@ -228,6 +235,21 @@ SELECT pg_temp.stock('some', '2026-03-10|3|5'), pg_temp.stock('some', '2026-04-1
 SELECT pg_temp.stock('none', '2026-04-11|3|-5');
 SELECT pg_temp.try($$SELECT accum.register_unpost('stock', 'some')$$);
 SELECT pg_temp.stock('some', '2026-04-10|3|0');
+-- More cells than fit into work_mem.
+SET work_mem = '64kB';
+SELECT accum.register_create('many', '{"w": "int"}', '{"n": "int"}', partition_by => 'year',
+    limits => '[{"name": "in_stock", "check": "n >= 0", "every_date": true}, {"name": "room", "check": "n <= 3"}]');
+INSERT INTO accum.many_movements (recorder, period, w, n)
+SELECT 'd', timestamptz '2026-02-01' + i * interval '1 day', w, 2 - i FROM generate_series(0, 2) AS i, generate_series(1, 3000) AS w;
+SELECT pg_temp.try($$INSERT INTO accum.many_movements (recorder, period, w, n)
+    SELECT 'e', timestamptz '2026-01-01' + i * interval '1 day', w, 1 - 2 * i - (w = 1234)::int FROM generate_series(0, 1) AS i, generate_series(1, 3000) AS w$$);
+SELECT pg_temp.try($$INSERT INTO accum.many_movements (recorder, period, w, n)
+    SELECT 'e', timestamptz '2026-01-01' + i * interval '1 day', w, 1 - i FROM generate_series(0, 2) AS i, generate_series(1, 3000) AS w WHERE i < 2 OR w <> 1234$$);
+SELECT pg_temp.try($$INSERT INTO accum.many_movements (recorder, period, w, n)
+    SELECT 'e', timestamptz '2026-01-01' + i * interval '1 day', w, 1 - i FROM generate_series(0, 2) AS i, generate_series(1, 3000) AS w$$);
+SELECT pg_temp.differences('many');
+SELECT accum.register_drop('many', true);
+RESET work_mem;
 -- Added to what breaks it in the past.
 SELECT pg_temp.stock('a', '2026-01-10|4|5', '2026-01-11|4|-6', '2026-01-12|4|-6', '2026-01-13|4|7');
 SELECT pg_temp.try($$SELECT accum.register_alter('stock', limits => '[{"name": "in_stock", "check": "n >= 0", "every_date": true}]')$$);
