@@ -515,7 +515,7 @@ accum_register_alter(PG_FUNCTION_ARGS)
 	reg = accum_register_open(text_to_cstring(PG_GETARG_TEXT_PP(0)), AccessExclusiveLock, &access);
 	if (!PG_ARGISNULL(3) && PG_GETARG_BOOL(3) != reg->high_write)
 	{
-		if (PG_GETARG_BOOL(3) && (limits != NULL ? JB_ROOT_COUNT(limits) : reg->nlimits) > 0)
+		if (PG_GETARG_BOOL(3) && (limits != NULL ? JB_ROOT_COUNT(limits) > 0 : reg->nlimits > 0))
 			accum_limits_refuse_high_write();
 		change_mode(reg, register_def(reg), PG_GETARG_BOOL(3));
 		CommandCounterIncrement();
