@@ -13,8 +13,8 @@
  * movements has no balance, and cannot break a limit: whether its row is still
  * there says nothing.
  *
- * every_date.  The balance at the end of a day is that of the next day with
- * totals, less the turnover of that day.  So the days are walked from the balance
+ * every_date.  The balance at the end of a day is that at the end of the next day
+ * with totals, less this next day's turnover.  So the days are walked from the balance
  * backwards, down to the first one that was changed; there are none to walk where
  * the cell has no totals after that day.  What is walked are totals of days as they
  * have just been written.

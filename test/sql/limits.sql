@@ -250,6 +250,18 @@ SELECT pg_temp.try($$INSERT INTO accum.many_movements (recorder, period, w, n)
 SELECT pg_temp.differences('many');
 SELECT accum.register_drop('many', true);
 RESET work_mem;
+-- Coalescing puts no limit off, whether it was there before the transaction or not.
+BEGIN;
+SET LOCAL pg_accumulator.coalesce = on;
+SELECT accum.register_create('late', '{"w": "int"}', '{"n": "int"}');
+SELECT accum.register_post('late', '{"recorder": "a", "period": "2026-03-10", "w": 1, "n": 5}');
+SELECT pg_temp.try($$SELECT accum.register_alter('late', limits => '[{"name": "enough", "check": "n >= 6", "every_date": true}]')$$);
+SELECT accum.register_alter('late', limits => '[{"name": "enough", "check": "n >= 0", "every_date": true}]');
+SELECT pg_temp.try($$SELECT accum.register_post('late', '{"recorder": "b", "period": "2026-03-10", "w": 1, "n": -6}')$$), pg_temp.try($$SELECT accum.register_post('late', '{"recorder": "c", "period": "2026-03-09", "w": 1, "n": -1}')$$),
+    pg_temp.try($$SELECT accum.register_post('late', '{"recorder": "d", "period": "2026-03-10", "w": 1, "n": -5}')$$);
+COMMIT;
+SELECT pg_temp.differences('late');
+SELECT accum.register_drop('late', true);
 -- Added to what breaks it in the past.
 SELECT pg_temp.stock('a', '2026-01-10|4|5', '2026-01-11|4|-6', '2026-01-12|4|-6', '2026-01-13|4|7');
 SELECT pg_temp.try($$SELECT accum.register_alter('stock', limits => '[{"name": "in_stock", "check": "n >= 0", "every_date": true}]')$$);
