@@ -109,8 +109,7 @@ names_foreign(Node *node, CheckContext *context)
 {
 	if (node == NULL)
 		return false;
-	if (IsA(node, TypeCast) &&
-		!type_is_built_in(typenameTypeId(NULL, ((TypeCast *) node)->typeName)))
+	if (IsA(node, TypeName) && !type_is_built_in(typenameTypeId(NULL, (TypeName *) node)))
 		return true;
 	if (IsA(node, FuncCall) && !name_is_built_in(((FuncCall *) node)->funcname))
 		return true;

@@ -58,7 +58,7 @@ SELECT c, pg_temp.check_is(c) FROM unnest(ARRAY['quantity > (SELECT 0)', 'EXISTS
     'quality::text = ''good''', 'to_char(quantity, ''9'') = ''1''', 'current_user = lot', 'current_setting(''x.y'') = lot']) AS c;
 -- Nothing that others could have made.
 SELECT c, pg_temp.check_is(c) FROM unnest(ARRAY['positive(quantity)', 'public.positive(quantity)', 'quality = ''good''::quality', 'quality = ''good''::public.quality', 'quality = public.quality(''good'')', 'code = ''a''::public.code',
-    'quantity OPERATOR(public.>) 0', 'lot COLLATE public.mine > ''a''', 'nosuchfunction(quantity)']) AS c;
+    'quantity OPERATOR(public.>) 0', 'lot COLLATE public.mine > ''a''', 'quality = ANY (''{good}''::public.quality[])', 'xmlserialize(CONTENT ''x'' AS public.code) = lot', 'nosuchfunction(quantity)']) AS c;
 CREATE FUNCTION public.to_int(quality) RETURNS integer LANGUAGE sql IMMUTABLE RETURN 1;
 CREATE CAST (quality AS integer) WITH FUNCTION public.to_int AS IMPLICIT;
 SELECT c, pg_temp.check_is(c) FROM unnest(ARRAY['quantity > quality', 'CAST(quality AS integer) > 0', 'abs(quality) > 0']) AS c;
