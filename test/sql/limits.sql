@@ -145,6 +145,11 @@ SELECT pg_temp.try($$SELECT accum.register_post('inventory', '{"recorder": "d", 
 SELECT pg_temp.try($$SELECT accum.register_post('inventory', '{"recorder": "d", "period": "2026-03-10", "warehouse": 1, "quality": "good", "lot": null, "weight": -0.5, "quantity": -100}')$$);
 SELECT accum.register_alter('inventory', add_resources => '{"pieces": "smallint"}');
 SELECT pg_temp.try($$SELECT accum.register_post('inventory', '{"recorder": "d", "period": "2026-03-10", "warehouse": 1, "quality": "good", "lot": "L", "weight": -0.5}')$$);
+-- Not while movements are being written: they would not be looked at.
+CREATE FUNCTION pg_temp.alter_limits() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM accum.register_alter('inventory', limits => '[{"name": "none", "check": "quantity = 0"}]'); RETURN NEW; END $$;
+CREATE TRIGGER alter_limits BEFORE INSERT ON accum.inventory_movements FOR EACH ROW EXECUTE FUNCTION pg_temp.alter_limits();
+SELECT pg_temp.try($$SELECT accum.register_post('inventory', '{"recorder": "d", "period": "2026-03-10", "warehouse": 1, "quality": "good", "lot": "L", "weight": 1}')$$);
+DROP TRIGGER alter_limits ON accum.inventory_movements;
 -- No limits, and high_write; then back.  A limit that is there need not hold everywhere to stay.
 SELECT accum.register_alter('inventory', high_write => true, limits => '[]');
 SELECT accum.register_info('inventory') -> 'limits';
