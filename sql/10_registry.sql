@@ -19,11 +19,12 @@ CREATE TABLE accum._registers (
     recorder_type text NOT NULL,
     time_zone     text NOT NULL,
     year_start    integer NOT NULL DEFAULT 1 CHECK (year_start BETWEEN 1 AND 12),
+    limits        jsonb NOT NULL DEFAULT '[]',
     created_at    timestamptz NOT NULL DEFAULT now(),
     updated_at    timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE accum._registers IS
-    'The registers of this database, one row each. dimensions, resources and attributes are arrays of {"name", "type"} in column order.';
+    'The registers of this database, one row each. dimensions, resources and attributes are arrays of {"name", "type"} in column order, limits is an array of {"name", "check", "every_date"}.';
 GRANT SELECT ON accum._registers TO PUBLIC;
 
 CREATE TABLE accum._register_relations (

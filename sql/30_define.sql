@@ -5,33 +5,36 @@ CREATE FUNCTION accum.register_create(
     kind text DEFAULT 'balance', totals_period text DEFAULT 'day',
     partition_by text DEFAULT 'month', high_write boolean DEFAULT false,
     recorder_type text DEFAULT 'text', time_zone text DEFAULT 'UTC',
-    attributes jsonb DEFAULT NULL, year_start integer DEFAULT 1)
+    attributes jsonb DEFAULT NULL, year_start integer DEFAULT 1,
+    limits jsonb DEFAULT NULL)
     RETURNS void
     LANGUAGE C VOLATILE
     AS 'MODULE_PATHNAME', 'accum_register_create';
-COMMENT ON FUNCTION accum.register_create(text, jsonb, jsonb, text, text, text, boolean, text, text, jsonb, integer) IS
-    'Create a register; the caller owns its tables and functions. name: lower-case letters, digits, underscores, at most 42 bytes. dimensions, resources, attributes: {name: type} or [{"name", "type"}]. kind: balance or turnover. totals_period: finest totals kept, day, month or year. partition_by: day, month, quarter or year. time_zone: calendar of totals, partitions and bounds. year_start: first month of a year. Errors: 22023 for bad arguments, 42710 when the register exists, 42501 without CREATE on schema accum.';
+COMMENT ON FUNCTION accum.register_create(text, jsonb, jsonb, text, text, text, boolean, text, text, jsonb, integer, jsonb) IS
+    'Create a register; the caller owns its tables and functions. name: lower-case letters, digits, underscores, at most 42 bytes. dimensions, resources, attributes: {name: type} or [{"name", "type"}]. kind: balance or turnover. totals_period: finest totals kept, day, month or year. partition_by: day, month, quarter or year. time_zone: calendar of totals, partitions and bounds. year_start: first month of a year. limits: [{"name", "check", "every_date"}], where check is an SQL expression over dimensions and resources that no new balance may make false; NULL is none. Errors: 22023 for bad arguments, 42710 when the register exists, 42501 without CREATE on schema accum.';
 
 CREATE FUNCTION accum.register_create_sql(
     name text, dimensions jsonb, resources jsonb,
     kind text DEFAULT 'balance', totals_period text DEFAULT 'day',
     partition_by text DEFAULT 'month', high_write boolean DEFAULT false,
     recorder_type text DEFAULT 'text', time_zone text DEFAULT 'UTC',
-    attributes jsonb DEFAULT NULL, year_start integer DEFAULT 1)
+    attributes jsonb DEFAULT NULL, year_start integer DEFAULT 1,
+    limits jsonb DEFAULT NULL)
     RETURNS text
     LANGUAGE C STABLE
     AS 'MODULE_PATHNAME', 'accum_register_create_sql';
-COMMENT ON FUNCTION accum.register_create_sql(text, jsonb, jsonb, text, text, text, boolean, text, text, jsonb, integer) IS
+COMMENT ON FUNCTION accum.register_create_sql(text, jsonb, jsonb, text, text, text, boolean, text, text, jsonb, integer, jsonb) IS
     'The SQL that register_create with the same arguments would run, but for the registry''s rows and the first partitions.';
 
 CREATE FUNCTION accum.register_alter(
     p_name text, add_dimensions jsonb DEFAULT NULL, add_resources jsonb DEFAULT NULL,
-    high_write boolean DEFAULT NULL, add_attributes jsonb DEFAULT NULL)
+    high_write boolean DEFAULT NULL, add_attributes jsonb DEFAULT NULL,
+    limits jsonb DEFAULT NULL)
     RETURNS void
     LANGUAGE C VOLATILE
     AS 'MODULE_PATHNAME', 'accum_register_alter';
-COMMENT ON FUNCTION accum.register_alter(text, jsonb, jsonb, boolean, jsonb) IS
-    'Add dimensions, resources and attributes to a register; the caller must own it. add_dimensions, add_resources, add_attributes: {name: type} or [{"name", "type"}]; in movements that are there a new dimension or attribute is NULL, a new resource 0. Locks the register against readers, too. Errors: 42704 when there is none, 22023 for bad arguments and for a required dimension when the register holds movements, 2BP01 when other objects depend on what has a column for each dimension and resource.';
+COMMENT ON FUNCTION accum.register_alter(text, jsonb, jsonb, boolean, jsonb, jsonb) IS
+    'Add dimensions, resources and attributes to a register, or change its mode or its limits; the caller must own it. add_dimensions, add_resources, add_attributes: {name: type} or [{"name", "type"}]; in movements that are there a new dimension or attribute is NULL, a new resource 0. limits: as in register_create, in the place of those that the register has; [] is none, NULL leaves them. Locks the register against readers, too. Errors: 42704 when there is none, 22023 for bad arguments and for a required dimension when the register holds movements, 2BP01 when other objects depend on what has a column for each dimension and resource, 23514 when a cell breaks a limit that is added.';
 
 CREATE FUNCTION accum.register_drop(name text, force boolean DEFAULT false) RETURNS void
     LANGUAGE C VOLATILE
@@ -76,6 +79,7 @@ BEGIN ATOMIC
         'recorder_type', r.recorder_type,
         'time_zone', r.time_zone,
         'year_start', r.year_start,
+        'limits', r.limits,
         'created_at', r.created_at,
         'movements_count', accum._movements_count(r.name),
         'tables', (SELECT jsonb_object_agg(t.role, c.relname)

@@ -1,7 +1,7 @@
 /*
  * alter.c
- *		register_alter: dimensions, resources, attributes and another mode for a
- *		register that holds movements.
+ *		register_alter: dimensions, resources, attributes, limits and another mode for
+ *		a register that holds movements.
  *
  * A dimension comes behind those that are there, and is NULL in all movements
  * that are there.  A NULL adds nothing to a cell's hash (cell_hash.c), so every
@@ -14,7 +14,8 @@
  * table; then the row in the registry is changed; then the tables, whose relcache
  * invalidations make this session (at once) and the others (when they get the
  * lock) load the register anew, from a registry that already tells the new
- * state.  Functions and views come last.  All of it rolls back like any DDL.
+ * state.  Functions and views come after them, and limits, whose checks may use new
+ * columns, last.  All of it rolls back like any DDL.
  */
 #include "postgres.h"
 
@@ -23,6 +24,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
+#include "commands/tablecmds.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -37,6 +39,8 @@
 #include "definition.h"
 #include "fold.h"
 #include "guarded.h"
+#include "limit.h"
+#include "limit_check.h"
 #include "pending.h"
 #include "query.h"
 #include "registry.h"
@@ -57,8 +61,8 @@ column_defs(AccumColumnRole role, const AccumColumn *columns, int n)
 }
 
 /*
- * The register's definition, as far as its functions and views are made of it:
- * calendar and partitions have no part in them.
+ * The register's definition, as far as its functions and views are made of it and
+ * limits depend on it: the first month of a year has no part in them.
  */
 static AccumRegisterDef *
 register_def(AccumRegister *reg)
@@ -80,6 +84,7 @@ register_def(AccumRegister *reg)
 	def->has_deltas = accum_register_has(reg, ACCUM_DELTA);
 	def->recorder_type = recorder->type;
 	def->recorder_cast_type = recorder->cast_type;
+	def->time_zone = unconstify(char *, pg_get_timezone_name(reg->zone.tz));
 	return def;
 }
 
@@ -413,11 +418,92 @@ change_mode(AccumRegister *reg, AccumRegisterDef *def, bool high_write)
 }
 
 /*
+ * Fold what is left of the deltas of a register that has had high_write: a limit
+ * is for a balance that is all in the cache.
+ */
+static void
+fold_rest(AccumRegister *reg)
+{
+	AccumQueryState state;
+	uint64		left;
+
+	if (!accum_register_has(reg, ACCUM_DELTA))
+		return;
+	(void) accum_fold_all(reg);
+	accum_query_begin(&state, accum_register_owner(reg));
+	left = run_on_newest(reg, InvalidOid,
+						 psprintf("SELECT FROM %s LIMIT 1", reg->relation_names[ACCUM_DELTA]),
+						 0, NULL, NULL, SPI_OK_SELECT);
+	accum_query_end(&state);
+	if (left > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("register \"%s\" has deltas that do not fit its derived tables", reg->name),
+				 errhint("Correct the documents with movements of that size.")));
+}
+
+/* A statement that is at work, whose trigger calls us, would not look at new limits. */
+static void
+check_not_in_use(AccumRegister *reg)
+{
+	Relation	rel = table_open(reg->movements, NoLock);
+
+	CheckTableNotInUse(rel, "ALTER TABLE");
+	table_close(rel, NoLock);
+}
+
+/* Has a register this very limit already?  Then its cells need not be looked at. */
+static bool
+has_limit(const AccumRegister *reg, const AccumLimitDef *limit)
+{
+	for (int i = 0; i < reg->nlimits; i++)
+	{
+		if (strcmp(reg->limits[i].name, limit->name) == 0 &&
+			strcmp(reg->limits[i].check, limit->check) == 0 &&
+			reg->limits[i].every_date == limit->every_date)
+			return true;
+	}
+	return false;
+}
+
+/* Give a register, which is locked, the limits of def in the place of its own. */
+static void
+change_limits(AccumRegister *reg, const AccumRegisterDef *def)
+{
+	AccumLimitDef *added = palloc(sizeof(AccumLimitDef) * (def->nlimits + 1));
+	int			nadded = 0;
+	Oid			types[] = {TEXTOID, JSONBOID};
+	Datum		values[] = {
+		CStringGetTextDatum(reg->name),
+		JsonbPGetDatum(accum_limits_to_jsonb(def->limits, def->nlimits)),
+	};
+	AccumQueryState state;
+
+	check_not_in_use(reg);
+	for (int i = 0; i < def->nlimits; i++)
+	{
+		if (!has_limit(reg, &def->limits[i]))
+			added[nadded++] = def->limits[i];
+	}
+	if (nadded > 0)
+	{
+		fold_rest(reg);
+		accum_limits_check_cells(reg, added, nadded);
+	}
+	accum_query_begin(&state, accum_registry_owner());
+	(void) run_on_newest(reg, InvalidOid,
+						 "UPDATE " ACCUM_SCHEMA "._registers SET limits = $2, updated_at = now() "
+						 "WHERE name = $1", lengthof(types), types, values, SPI_OK_UPDATE);
+	accum_query_end(&state);
+	CacheInvalidateRelcacheByRelid(reg->movements);
+}
+
+/*
  * accum.register_alter(p_name text, add_dimensions jsonb, add_resources jsonb,
- * high_write boolean, add_attributes jsonb) returns void
+ * high_write boolean, add_attributes jsonb, limits jsonb) returns void
  *
- * Add columns to a register, which the caller must own, or change its mode.
- * Arguments: contract in docs/reference.md.
+ * Add columns to a register, which the caller must own, or change its mode or its
+ * limits.  Arguments: contract in docs/reference.md.
  */
 Datum
 accum_register_alter(PG_FUNCTION_ARGS)
@@ -428,6 +514,7 @@ accum_register_alter(PG_FUNCTION_ARGS)
 		.resources = PG_ARGISNULL(2) ? NULL : PG_GETARG_JSONB_P(2),
 		.attributes = PG_ARGISNULL(4) ? NULL : PG_GETARG_JSONB_P(4),
 	};
+	Jsonb	   *limits = PG_ARGISNULL(5) ? NULL : PG_GETARG_JSONB_P(5);
 	AccumRegister *reg;
 	AccumRegisterDef *def;
 
@@ -440,13 +527,22 @@ accum_register_alter(PG_FUNCTION_ARGS)
 	reg = accum_register_open(text_to_cstring(PG_GETARG_TEXT_PP(0)), AccessExclusiveLock, &access);
 	if (!PG_ARGISNULL(3) && PG_GETARG_BOOL(3) != reg->high_write)
 	{
+		if (PG_GETARG_BOOL(3) && (limits != NULL ? JB_ROOT_COUNT(limits) > 0 : reg->nlimits > 0))
+			accum_limits_refuse_high_write();
 		change_mode(reg, register_def(reg), PG_GETARG_BOOL(3));
 		CommandCounterIncrement();
 		reg = accum_register_open(reg->name, AccessExclusiveLock, &access);
 	}
 	def = accum_definition_extend(register_def(reg), &additions);
+	accum_limits_define(def, limits);
 	if (def->ndims > reg->ndims || def->nresources > reg->nresources ||
 		def->nattributes > reg->nattributes)
+	{
 		register_change(reg, def);
+		CommandCounterIncrement();
+		reg = accum_register_open(reg->name, AccessExclusiveLock, &access);
+	}
+	if (limits != NULL)
+		change_limits(reg, def);
 	PG_RETURN_VOID();
 }

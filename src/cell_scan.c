@@ -207,9 +207,8 @@ in_range(const AccumPeriodRange *range, Datum period)
 		(!range->has_to || DatumGetBool(OidFunctionCall2(range->lt, period, range->to)));
 }
 
-/* The next row, NULL after the last one; valid until the next call. */
-TupleTableSlot *
-accum_cell_scan_next(AccumCellScan *scan)
+static TupleTableSlot *
+scan_step(AccumCellScan *scan, ScanDirection direction)
 {
 	MemoryContext old = MemoryContextSwitchTo(scan->context);
 	bool		found;
@@ -218,11 +217,25 @@ accum_cell_scan_next(AccumCellScan *scan)
 	do
 	{
 		CHECK_FOR_INTERRUPTS();
-		found = index_getnext_slot(scan->scan, ForwardScanDirection, scan->slot);
+		found = index_getnext_slot(scan->scan, direction, scan->slot);
 	} while (found && scan->filter != NULL &&
 			 !in_range(scan->filter, slot_getattr(scan->slot, scan->columns->period, &isnull)));
 	MemoryContextSwitchTo(old);
 	return found ? scan->slot : NULL;
+}
+
+/* The next row, NULL after the last one; valid until the next call. */
+TupleTableSlot *
+accum_cell_scan_next(AccumCellScan *scan)
+{
+	return scan_step(scan, ForwardScanDirection);
+}
+
+/* The same from the end of the index's order; not to be mixed with the above. */
+TupleTableSlot *
+accum_cell_scan_previous(AccumCellScan *scan)
+{
+	return scan_step(scan, BackwardScanDirection);
 }
 
 /* Is a row, in a slot of a table with these columns, one of this cell? */

@@ -43,6 +43,7 @@ extern void accum_cell_scan_find(AccumCellScan *scan, int64 hash,
 extern bool accum_cell_scan_by_key(const AccumCellScan *scan, bool by_unit);
 extern void accum_cell_scan_find_key(AccumCellScan *scan, int64 hash, AccumDay unit);
 extern TupleTableSlot *accum_cell_scan_next(AccumCellScan *scan);
+extern TupleTableSlot *accum_cell_scan_previous(AccumCellScan *scan);
 extern bool accum_cell_columns_are(const AccumRegister *reg, const AccumCellColumns *columns,
 								   TupleTableSlot *row, const Datum *dims,
 								   const bool *nulls);

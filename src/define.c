@@ -28,6 +28,7 @@
 #include "ddl.h"
 #include "define.h"
 #include "definition.h"
+#include "limit.h"
 #include "partition.h"
 #include "pending.h"
 #include "query.h"
@@ -66,8 +67,10 @@ definition_arguments(FunctionCallInfo fcinfo)
 		.attributes = PG_ARGISNULL(9) ? NULL : PG_GETARG_JSONB_P(9),
 		.year_start = PG_ARGISNULL(10) ? 0 : PG_GETARG_INT32(10),
 	};
+	AccumRegisterDef *def = accum_definition_parse(&args);
 
-	return accum_definition_parse(&args);
+	accum_limits_define(def, PG_ARGISNULL(11) ? NULL : PG_GETARG_JSONB_P(11));
+	return def;
 }
 
 /* Insert a row into a registry table, as its owner; types are of the values. */
@@ -84,7 +87,7 @@ static void
 registry_store(const AccumRegisterDef *def)
 {
 	Oid			types[] = {TEXTOID, TEXTOID, JSONBOID, JSONBOID, JSONBOID, TEXTOID,
-	TEXTOID, BOOLOID, TEXTOID, TEXTOID, INT4OID};
+	TEXTOID, BOOLOID, TEXTOID, TEXTOID, INT4OID, JSONBOID};
 	Datum		values[] = {
 		CStringGetTextDatum(def->name),
 		CStringGetTextDatum(accum_kind_name(def->kind)),
@@ -97,12 +100,14 @@ registry_store(const AccumRegisterDef *def)
 		CStringGetTextDatum(def->recorder_type),
 		CStringGetTextDatum(def->time_zone),
 		Int32GetDatum(def->year_start),
+		JsonbPGetDatum(accum_limits_to_jsonb(def->limits, def->nlimits)),
 	};
 
 	StaticAssertStmt(lengthof(types) == lengthof(values), "one type for each value");
 	registry_insert("INSERT INTO " ACCUM_SCHEMA "._registers (name, kind, dimensions, resources, "
 					"attributes, totals_period, partition_by, high_write, recorder_type, "
-					"time_zone, year_start) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+					"time_zone, year_start, limits) "
+					"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
 					lengthof(types), types, values);
 }
 

@@ -34,6 +34,14 @@ typedef struct AccumColumnDef
 	bool		required;		/* dimensions only: NULL is refused */
 } AccumColumnDef;
 
+/* A limit of balances: an SQL expression that must not become false. */
+typedef struct AccumLimitDef
+{
+	char	   *name;
+	char	   *check;
+	bool		every_date;		/* not at the end of any later day either */
+} AccumLimitDef;
+
 typedef struct AccumRegisterDef
 {
 	char	   *name;
@@ -52,6 +60,8 @@ typedef struct AccumRegisterDef
 	char	   *recorder_cast_type; /* without modifier, as for columns */
 	char	   *time_zone;
 	int			year_start;		/* first month of a year, 1 to 12 */
+	int			nlimits;
+	AccumLimitDef *limits;
 } AccumRegisterDef;
 
 #ifndef FRONTEND

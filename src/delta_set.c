@@ -10,7 +10,9 @@
  * rolled up on the way.
  *
  * Entries that change nothing are left out: a repost that moves an amount from
- * one day to another within a month does not touch the month.
+ * one day to another within a month does not touch the month.  Where limits look
+ * at the ends of days it touches the cache all the same: whoever holds a cell's row
+ * there is alone with the cell, and that must hold for its days, too.
  *
  * Memory: everything lives in the set's context.  An entry returned by
  * accum_delta_set_next lives until the next call.
@@ -557,13 +559,17 @@ rolls_into(const AccumDeltaSet *set, const AccumDeltaEntry *entry, const AccumDe
  *
  * What stands alone is passed on as it is.  Else the result starts as a copy of the
  * first entry, whose sums it must not share, and takes in its neighbours.
+ *
+ * *changes_days is set where days have changed that have to be alone with the cell,
+ * though the cell itself may not have.
  */
 static AccumDeltaEntry *
-roll_up(AccumDeltaSet *set)
+roll_up(AccumDeltaSet *set, bool *changes_days)
 {
 	AccumRegister *reg = set->reg;
 	const AccumDeltaEntry *first = set->pending;
 	AccumDay	unit = level_unit(set, first->unit_start);
+	bool		by_day = reg->every_date && set->level == ACCUM_BALANCE_CACHE;
 	AccumDeltaEntry *rolled;
 
 	set->pending = base_next(set);
@@ -579,9 +585,11 @@ roll_up(AccumDeltaSet *set)
 	rolled->unit_start = unit;
 	entry_set_dims(reg, rolled, first->dims, first->nulls);
 	entry_merge(reg, rolled, first);
+	*changes_days = by_day && !entry_changes_nothing(reg, first);
 	do
 	{
 		entry_merge(reg, rolled, set->pending);
+		*changes_days = *changes_days || (by_day && !entry_changes_nothing(reg, set->pending));
 		set->pending = base_next(set);
 	} while (rolls_into(set, set->pending, rolled, unit));
 	return rolled;
@@ -593,16 +601,17 @@ accum_delta_set_next(AccumDeltaSet *set)
 {
 	while (set->pending != NULL)
 	{
+		bool		changes_days = false;
 		MemoryContext old;
 		AccumDeltaEntry *rolled;
 
 		MemoryContextReset(set->rolled_context);
 		old = MemoryContextSwitchTo(set->rolled_context);
-		rolled = roll_up(set);
+		rolled = roll_up(set, &changes_days);
 		MemoryContextSwitchTo(old);
 
 		/* What deltas undid was still a cell's last movement. */
-		if (!entry_changes_nothing(set->reg, rolled) ||
+		if (!entry_changes_nothing(set->reg, rolled) || changes_days ||
 			(set->has_deltas && set->level == ACCUM_BALANCE_CACHE && rolled->has_last))
 			return rolled;
 	}

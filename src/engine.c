@@ -15,7 +15,8 @@
  * Order of locks: an unpost or repost first locks the map rows of its documents,
  * in key order; then come movements, the map rows of new documents in key order,
  * and derived rows, table by table in one order.  Everything here runs as the
- * owner of the movements table.
+ * owner of the movements table, but for the look at limits, which comes last: what
+ * it says depends on what the caller may see.
  */
 #include "postgres.h"
 
@@ -31,6 +32,7 @@
 #include "delta_set.h"
 #include "derived.h"
 #include "engine.h"
+#include "limit_check.h"
 #include "pending.h"
 #include "query.h"
 #include "recorders.h"
@@ -77,6 +79,8 @@ change_apply(AccumChange *change)
 			accum_derived_apply(change->reg, change->set);
 	}
 	accum_identity_end(&state);
+	if (change->reg->nlimits > 0)
+		accum_limits_check(change->reg, change->set);
 	accum_documents_free(change->documents);
 	accum_delta_set_free(change->set);
 	pfree(change);

@@ -17,6 +17,8 @@
  * they are dropped.  If it was others' deltas that were applied in it, what it applied
  * is undone, and they are pending again: deltas that have been applied are therefore
  * kept until that cannot happen any more.
+ *
+ * A register with limits is left out: the statement that breaks one is to fail.
  */
 #include "postgres.h"
 
@@ -148,7 +150,7 @@ accum_pending_add(AccumRegister *reg, const AccumDeltaSet *set)
 	Pending   **open;
 	Pending    *pending;
 
-	if (!accum_coalesce || !accum_delta_set_is_open(set))
+	if (!accum_coalesce || reg->nlimits > 0 || !accum_delta_set_is_open(set))
 		return false;
 	merge_open(reg->movements, level);
 	open = find_open(reg->movements, level, NULL);

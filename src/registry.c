@@ -34,6 +34,7 @@
 #include "utils/typcache.h"
 
 #include "compat.h"
+#include "limit.h"
 #include "registry.h"
 #include "shared.h"
 
@@ -77,6 +78,7 @@ static AccumRegister *retired = NULL;
 #define REGISTERS_HIGH_WRITE 8
 #define REGISTERS_TIME_ZONE 10
 #define REGISTERS_YEAR_START 11
+#define REGISTERS_LIMITS 12
 #define RELATIONS_RELATION 1
 #define RELATIONS_REGISTER 2
 #define RELATIONS_ROLE 3
@@ -489,6 +491,10 @@ register_fill(AccumRegister *reg, HeapTuple tuple, Relation registers)
 								  movements, &reg->nresources);
 	reg->attributes = columns_load(row_value(tuple, registers, REGISTERS_ATTRIBUTES),
 								   movements, &reg->nattributes);
+	reg->limits = accum_limits_from_jsonb(DatumGetJsonbP(row_value(tuple, registers, REGISTERS_LIMITS)),
+										  &reg->nlimits);
+	for (int i = 0; i < reg->nlimits; i++)
+		reg->every_date = reg->every_date || reg->limits[i].every_date;
 	reg->id_attnum = fixed_attnum(movements, "id", UUIDOID);
 	reg->recorded_at_attnum = fixed_attnum(movements, "recorded_at", TIMESTAMPTZOID);
 	reg->period_attnum = fixed_attnum(movements, "period", TIMESTAMPTZOID);

@@ -124,6 +124,10 @@ typedef struct AccumRegister
 	Oid			relations[ACCUM_ROLES];	/* InvalidOid where there is none */
 	AccumCellColumns columns[ACCUM_ROLES];	/* of deltas and derived tables */
 	AccumDeltaColumns delta_columns;
+	int			nlimits;
+	AccumLimitDef *limits;
+	bool		every_date;		/* one of them looks at the ends of days, too */
+	struct AccumLimits *parsed_limits;	/* limit_check.c's, NULL until needed */
 	struct AccumBatchShape *batch_shape;	/* movement_json.c's, NULL until needed */
 	struct AccumRowShape *row_shapes[ACCUM_ROLES];	/* derived_row.c's, NULL until needed */
 	struct hints_hash *row_hints[ACCUM_ROLES];	/* row_hint.c's, NULL until needed */

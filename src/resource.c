@@ -155,25 +155,39 @@ accum_sum_add_value(AccumSum *sum, Oid type, Datum value, int sign)
 	}
 }
 
-/* Add one sum to another. */
-void
-accum_sum_add(AccumSum *sum, const AccumSum *other, Oid type)
+/* Add one sum to another, or with sign -1 subtract it. */
+static void
+sum_accumulate(AccumSum *sum, const AccumSum *other, Oid type, int sign)
 {
 	switch (accum_sum_kind(type))
 	{
 		case ACCUM_SUM_INT:
-			sum->integer.high += other->integer.high;
-			sum->integer.low += other->integer.low;
+			sum->integer.high += sign * other->integer.high;
+			sum->integer.low += sign * other->integer.low;
 			integer_normalize(sum);
 			break;
 		case ACCUM_SUM_NUMERIC:
 			if (other->numeric != NULL)
-				numeric_accumulate(sum, NumericGetDatum(other->numeric), 1);
+				numeric_accumulate(sum, NumericGetDatum(other->numeric), sign);
 			break;
 		case ACCUM_SUM_FLOAT:
-			sum->real += other->real;
+			sum->real += sign * other->real;
 			break;
 	}
+}
+
+/* Add one sum to another. */
+void
+accum_sum_add(AccumSum *sum, const AccumSum *other, Oid type)
+{
+	sum_accumulate(sum, other, type, 1);
+}
+
+/* Take one sum from another. */
+void
+accum_sum_subtract(AccumSum *sum, const AccumSum *other, Oid type)
+{
+	sum_accumulate(sum, other, type, -1);
 }
 
 bool

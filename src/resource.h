@@ -34,6 +34,7 @@ extern bool accum_value_finite(Oid type, Datum value);
 extern int	accum_value_sign(Oid type, Datum value);
 extern void accum_sum_add_value(AccumSum *sum, Oid type, Datum value, int sign);
 extern void accum_sum_add(AccumSum *sum, const AccumSum *other, Oid type);
+extern void accum_sum_subtract(AccumSum *sum, const AccumSum *other, Oid type);
 extern bool accum_sum_is_zero(const AccumSum *sum, Oid type);
 extern Oid	accum_sum_result_type(Oid type);
 extern Oid	accum_sum_wide_type(Oid type);

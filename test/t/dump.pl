@@ -63,11 +63,23 @@ $node->safe_psql('postgres', q{
 	SELECT accum._delta_flush_register('fast'), accum.register_alter('faster', high_write => true);
 	SELECT accum.register_post(r, lines('second')), accum.register_unpost(r, 'first') FROM unnest('{fast,faster,slower}'::text[]) AS r;
 	SELECT accum.register_alter('slower', '{"lot": "text"}', high_write => false),
-		accum.register_alter('fast', add_resources => '{"amount": "numeric(14,2)"}');});
+		accum.register_alter('fast', add_resources => '{"amount": "numeric(14,2)"}');
+
+	-- Limits, of which one is broken by what is there.
+	SELECT accum.register_create('limited', '{"quality": "public.quality"}', '{"n": "integer"}', limits =>
+		'[{"name": "enough", "check": "n >= 0 or quality = ''best''"}, {"name": "always", "check": "n >= 0", "every_date": true}]');
+	SELECT accum.register_post('limited', '[{"recorder": "in", "period": "2020-01-10", "quality": "good", "n": 5},
+		{"recorder": "in", "period": "2020-01-10", "quality": "best", "n": 5},
+		{"recorder": "in", "period": "2020-01-10", "quality": "poor", "n": 0}, {"recorder": "out", "period": "2020-01-20", "quality": "best", "n": -5}]');
+	SET session_replication_role = replica;
+	INSERT INTO accum.limited_movements (recorder, period, movement_type, dim_hash, quality, n)
+		SELECT recorder, period, movement_type, dim_hash, quality, -1 FROM accum.limited_movements WHERE quality = 'poor';
+	RESET session_replication_role;
+	SELECT accum.register_rebuild_cache('limited'), accum.register_rebuild_totals('limited');});
 is($node->safe_psql('postgres', q{SELECT accum._delta_count('fast') > 0, accum._delta_count('faster') > 0, accum._delta_count('slower')}),
 	't|t|0', 'deltas are pending');
 
-my @registers = ('stock', 'visits', 'fast', 'faster', 'slower');
+my @registers = ('stock', 'visits', 'fast', 'faster', 'slower', 'limited');
 my $before = contents('postgres');
 
 foreach my $way (
@@ -117,7 +129,8 @@ sub contents
 		visits_movements visits_totals_month visits_totals_year visits_recorders),
 		(map { my $r = $_; map { "${r}_$_" } qw(movements balance_cache balance_cache_delta totals_day
 			totals_month totals_year recorders) } qw(fast faster)),
-		map { "slower_$_" } qw(movements balance_cache_delta totals_day totals_month totals_year recorders));
+		(map { "slower_$_" } qw(movements balance_cache_delta totals_day totals_month totals_year recorders)),
+		map { "limited_$_" } qw(movements balance_cache totals_day totals_month totals_year recorders));
 }
 
 sub check_restored
@@ -150,6 +163,7 @@ sub check_restored
 		$cells, "$database: the post came to the old cells");
 	register_is_right($node, $database, $_, $database) foreach @registers;
 	deltas_are_right($database);
+	limits_are_kept($database);
 
 	is( $node->safe_psql($database, q{
 		SELECT accum.stock_balance('{"quality": "best"}')
@@ -160,6 +174,28 @@ sub check_restored
 		't|t', "$database: the read functions answer");
 	isnt($node->psql($database, 'DELETE FROM accum.stock_balance_cache'),
 		0, "$database: derived tables are guarded");
+	return;
+}
+
+# Limits came over with the register.
+sub limits_are_kept
+{
+	my ($database) = @_;
+	my $post = sub {
+		my ($quality, $day, $n) = @_;
+		my ($result, $stdout, $stderr) = $node->psql($database, qq{SELECT accum.register_post('limited',
+			'{"recorder": "more", "period": "$day", "quality": "$quality", "n": $n}')});
+		return $stderr;
+	};
+
+	is($node->safe_psql($database, q{SELECT accum.register_info('limited') -> 'limits'}),
+		$node->safe_psql('postgres', q{SELECT accum.register_info('limited') -> 'limits'}),
+		"$database: limits are the same");
+	like($post->('good', '2020-02-01', -6), qr/breaks limit "enough" of register "limited"/,
+		"$database: a limit holds");
+	like($post->('best', '2020-01-15', -1), qr/breaks limit "always".*\n.*\(-1\) at the end of 2020-01-20/,
+		"$database: in the past, too");
+	is($post->('good', '2020-02-01', -5), '', "$database: what keeps to it passes");
 	return;
 }
 

@@ -1,0 +1,14 @@
+/*
+ * limit_check.h
+ *		Do balances keep to the limits of their register?
+ */
+#ifndef ACCUM_LIMIT_CHECK_H
+#define ACCUM_LIMIT_CHECK_H
+
+#include "delta_set.h"
+
+extern void accum_limits_check(AccumRegister *reg, AccumDeltaSet *set);
+extern void accum_limits_check_cells(AccumRegister *reg, const AccumLimitDef *limits,
+									 int nlimits);
+
+#endif							/* ACCUM_LIMIT_CHECK_H */
