@@ -31,6 +31,7 @@
 #include "cell_read.h"
 #include "cell_scan.h"
 #include "leaf.h"
+#include "moved.h"
 
 static bool
 may_read(Oid relation)
@@ -209,7 +210,10 @@ accum_cell_read_cut(AccumRegister *reg, const AccumFilter *cell, const AccumCut 
 		return false;
 	movements = table_open(reg->movements, AccessShareLock);
 	for (int i = 0; done && i < cut->nfragments; i++)
+	{
+		accum_moved_check(reg, cut->fragments[i].from, cut->fragments[i].to);
 		done = read_fragment(reg, cell, hash, movements, &cut->fragments[i], sums);
+	}
 	table_close(movements, AccessShareLock);
 	return done;
 }

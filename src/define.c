@@ -29,7 +29,7 @@
 #include "define.h"
 #include "definition.h"
 #include "limit.h"
-#include "partition.h"
+#include "partition_keep.h"
 #include "pending.h"
 #include "query.h"
 #include "registry.h"
@@ -176,6 +176,17 @@ register_exists(const char *name)
 			 errmsg("register \"%s\" already exists", name)));
 }
 
+/* The current partition and the next ones, of a register that nobody else can see. */
+static void
+create_first_partitions(const char *name)
+{
+	AccumRegister *reg = accum_register_open(name, AccessExclusiveLock, NULL);
+	bool		more;
+
+	(void) accum_partitions_keep(reg, accum_partitions_last_ahead(reg),
+								 ACCUM_MAX_PARTITIONS_AT_ONCE, &more);
+}
+
 /*
  * accum.register_create(name, dimensions, resources, …) returns void
  *
@@ -225,7 +236,7 @@ accum_register_create(PG_FUNCTION_ARGS)
 	CommandCounterIncrement();
 
 	accum_query_begin(&state, GetUserId());
-	accum_partitions_create_ahead(accum_register_open(def->name, AccessExclusiveLock, NULL));
+	create_first_partitions(def->name);
 	accum_query_end(&state);
 	PG_RETURN_VOID();
 }

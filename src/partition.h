@@ -7,11 +7,11 @@
 
 #include "registry.h"
 
-extern int	accum_partitions_ahead;
-
 extern bool accum_partition_exists(Relation movements, TimestampTz period);
+extern Oid	accum_partition_default(AccumRegister *reg);
+extern bool accum_default_is_large(Oid default_partition);
+extern bool accum_used_by_this_session(Oid relation);
 extern void accum_partition_create(AccumRegister *reg, AccumDay unit_start);
-extern void accum_partitions_create_ahead(AccumRegister *reg);
 extern bool accum_partitions_missing(AccumRegister *reg, const AccumDay *units, int nunits);
 extern void accum_partitions_create_missing(AccumRegister *reg, const AccumDay *units, int nunits);
 

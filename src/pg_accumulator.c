@@ -14,7 +14,7 @@
 #include "direct.h"
 #include "launcher.h"
 #include "leaf.h"
-#include "partition.h"
+#include "partition_keep.h"
 #include "pending.h"
 #include "registry.h"
 #include "shared.h"
