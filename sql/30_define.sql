@@ -82,6 +82,8 @@ BEGIN ATOMIC
         'limits', r.limits,
         'created_at', r.created_at,
         'movements_count', accum._movements_count(r.name),
+        'archived_before', r.archived_before,
+        'archived_movements', r.archived_movements,
         'tables', (SELECT jsonb_object_agg(t.role, c.relname)
                    FROM accum._register_relations t JOIN pg_class c ON c.oid = t.relation
                    WHERE t.register = r.name),
@@ -95,7 +97,7 @@ BEGIN ATOMIC
          JOIN accum._registers r ON r.name = t.register;
 END;
 COMMENT ON FUNCTION accum.register_info(text) IS
-    'What a register is: definition, relations by role, partitions and their ranges, and movements_count (NULL when the caller may not read its totals). Errors: 42704 when there is none.';
+    'What a register is: definition, relations by role, partitions and their ranges, archived_before (the first day whose movements are not archived, null when none are) and archived_movements, and movements_count (NULL when the caller may not read its totals). Errors: 42704 when there is none.';
 
 CREATE FUNCTION accum.register_stats(p_name text) RETURNS jsonb
     LANGUAGE sql STABLE

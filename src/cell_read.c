@@ -30,6 +30,7 @@
 #include "cell.h"
 #include "cell_read.h"
 #include "cell_scan.h"
+#include "horizon.h"
 #include "leaf.h"
 #include "moved.h"
 
@@ -211,6 +212,7 @@ accum_cell_read_cut(AccumRegister *reg, const AccumFilter *cell, const AccumCut 
 	movements = table_open(reg->movements, AccessShareLock);
 	for (int i = 0; done && i < cut->nfragments; i++)
 	{
+		accum_horizon_check_detail(reg, cut->fragments[i].from, cut->fragments[i].to);
 		accum_moved_check(reg, cut->fragments[i].from, cut->fragments[i].to);
 		done = read_fragment(reg, cell, hash, movements, &cut->fragments[i], sums);
 	}

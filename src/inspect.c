@@ -58,7 +58,9 @@ accum_movements_count(PG_FUNCTION_ARGS)
 									0, NULL, false);
 	count = accum_query_value(*plan, NULL, &isnull);
 	accum_query_end(&state);
-	PG_RETURN_DATUM(count);
+
+	/* Totals have the archived ones, too. */
+	PG_RETURN_INT64(DatumGetInt64(count) - reg->archived_movements);
 }
 
 /*

@@ -4,18 +4,16 @@
  */
 #include "postgres.h"
 
-#include "access/table.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "partitioning/partbounds.h"
-#include "partitioning/partdesc.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
+#include "partition.h"
 #include "partition_keep.h"
 #include "query.h"
 #include "registry.h"
@@ -80,43 +78,26 @@ accum_register_create_partitions(PG_FUNCTION_ARGS)
 	PG_RETURN_INT32(n);
 }
 
-/* The n-th bound between partitions, infinite where that is open. */
-static TimestampTz
-partition_bound(PartitionBoundInfo bounds, int n)
-{
-	switch (bounds->kind[n][0])
-	{
-		case PARTITION_RANGE_DATUM_MINVALUE:
-			return DT_NOBEGIN;
-		case PARTITION_RANGE_DATUM_MAXVALUE:
-			return DT_NOEND;
-		default:
-			return DatumGetTimestampTz(bounds->datums[n][0]);
-	}
-}
-
-/* Put out a partition; n is the number of its upper bound, 0 for the default one. */
+/* Put out a partition; NULL bounds are those of the default one. */
 static void
-put_partition(AccumRegister *reg, ReturnSetInfo *result, Oid partition, PartitionBoundInfo bounds,
-			  int n)
+put_partition(AccumRegister *reg, ReturnSetInfo *result, Oid oid, const AccumPartition *bounds)
 {
-	bool		is_default = n == 0;
 	Datum		values[COLUMNS] = {0};
 	bool		nulls[COLUMNS] = {false};
-	Datum		size = DirectFunctionCall1(pg_total_relation_size, ObjectIdGetDatum(partition));
+	Datum		size = DirectFunctionCall1(pg_total_relation_size, ObjectIdGetDatum(oid));
 	int64		rows = 0;
 
-	values[COLUMN_NAME] = CStringGetTextDatum(get_rel_name(partition));
-	nulls[COLUMN_FROM] = nulls[COLUMN_TO] = is_default;
-	if (!is_default)
+	values[COLUMN_NAME] = CStringGetTextDatum(get_rel_name(oid));
+	nulls[COLUMN_FROM] = nulls[COLUMN_TO] = bounds == NULL;
+	if (bounds != NULL)
 	{
-		values[COLUMN_FROM] = TimestampTzGetDatum(partition_bound(bounds, n - 1));
-		values[COLUMN_TO] = TimestampTzGetDatum(partition_bound(bounds, n));
+		values[COLUMN_FROM] = TimestampTzGetDatum(bounds->from);
+		values[COLUMN_TO] = TimestampTzGetDatum(bounds->to);
 	}
-	nulls[COLUMN_ROWS] = !accum_may_count(reg->movements) || !accum_count_rows(partition, &rows);
+	nulls[COLUMN_ROWS] = !accum_may_count(reg->movements) || !accum_count_rows(oid, &rows);
 	values[COLUMN_ROWS] = Int64GetDatum(rows);
 	values[COLUMN_SIZE] = DirectFunctionCall1(pg_size_pretty, size);
-	values[COLUMN_DEFAULT] = BoolGetDatum(is_default);
+	values[COLUMN_DEFAULT] = BoolGetDatum(bounds == NULL);
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
@@ -129,20 +110,17 @@ Datum
 accum_register_partitions(PG_FUNCTION_ARGS)
 {
 	AccumRegister *reg = accum_register_named(fcinfo, AccessShareLock, NULL);
-	Relation	movements = table_open(reg->movements, NoLock);
-	PartitionDesc desc = RelationGetPartitionDesc(movements, true);
-	PartitionBoundInfo bounds = desc->boundinfo;
+	Oid			default_partition = accum_partition_default(reg);
+	ListCell   *lc;
 
 	InitMaterializedSRF(fcinfo, 0);
-	for (int i = 1; bounds != NULL && i < bounds->nindexes - 1; i++)
+	foreach(lc, accum_partitions_list(reg))
 	{
-		if (bounds->indexes[i] >= 0)
-			put_partition(reg, (ReturnSetInfo *) fcinfo->resultinfo,
-						  desc->oids[bounds->indexes[i]], bounds, i);
+		AccumPartition *partition = lfirst(lc);
+
+		put_partition(reg, (ReturnSetInfo *) fcinfo->resultinfo, partition->oid, partition);
 	}
-	if (bounds != NULL && bounds->default_index >= 0)
-		put_partition(reg, (ReturnSetInfo *) fcinfo->resultinfo,
-					  desc->oids[bounds->default_index], bounds, 0);
-	table_close(movements, NoLock);
+	if (OidIsValid(default_partition))
+		put_partition(reg, (ReturnSetInfo *) fcinfo->resultinfo, default_partition, NULL);
 	return (Datum) 0;
 }

@@ -68,6 +68,49 @@ accum_partition_exists(Relation movements, TimestampTz period)
 	return desc->boundinfo->indexes[bound + 1] >= 0;
 }
 
+/* The n-th bound between partitions, infinite where that is open. */
+static TimestampTz
+bound_instant(PartitionBoundInfo bounds, int n)
+{
+	switch (bounds->kind[n][0])
+	{
+		case PARTITION_RANGE_DATUM_MINVALUE:
+			return DT_NOBEGIN;
+		case PARTITION_RANGE_DATUM_MAXVALUE:
+			return DT_NOEND;
+		default:
+			return DatumGetTimestampTz(bounds->datums[n][0]);
+	}
+}
+
+/*
+ * The partitions of movements, which are locked: a list of AccumPartition, by time,
+ * without the default one.
+ */
+List *
+accum_partitions_list(AccumRegister *reg)
+{
+	Relation	movements = table_open(reg->movements, NoLock);
+	PartitionDesc desc = RelationGetPartitionDesc(movements, true);
+	PartitionBoundInfo bounds = desc->boundinfo;
+	List	   *result = NIL;
+
+	for (int i = 1; bounds != NULL && i < bounds->ndatums; i++)
+	{
+		AccumPartition *partition;
+
+		if (bounds->indexes[i] < 0)
+			continue;
+		partition = palloc(sizeof(AccumPartition));
+		partition->oid = desc->oids[bounds->indexes[i]];
+		partition->from = bound_instant(bounds, i - 1);
+		partition->to = bound_instant(bounds, i);
+		result = lappend(result, partition);
+	}
+	table_close(movements, NoLock);
+	return result;
+}
+
 /* A literal of timestamptz for the first instant of a day, in UTC. */
 static char *
 day_start_literal(AccumRegister *reg, AccumDay day)

@@ -5,8 +5,19 @@
 #ifndef ACCUM_PARTITION_H
 #define ACCUM_PARTITION_H
 
+#include "nodes/pg_list.h"
+
 #include "registry.h"
 
+/* A partition, and the instants from and up to which it has movements. */
+typedef struct AccumPartition
+{
+	Oid			oid;
+	TimestampTz from;
+	TimestampTz to;				/* exclusive */
+} AccumPartition;
+
+extern List *accum_partitions_list(AccumRegister *reg);
 extern bool accum_partition_exists(Relation movements, TimestampTz period);
 extern Oid	accum_partition_default(AccumRegister *reg);
 extern bool accum_default_is_large(Oid default_partition);

@@ -30,6 +30,7 @@
 #include "cell.h"
 #include "difference.h"
 #include "engine.h"
+#include "horizon.h"
 #include "json_value.h"
 #include "moved.h"
 #include "movement_delete.h"
@@ -186,6 +187,7 @@ check_units(AccumRegister *reg, const List *units)
 {
 	ListCell   *lc;
 
+	accum_horizon_check_document(reg, units);
 	foreach(lc, units)
 	{
 		Datum		from;
