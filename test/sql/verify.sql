@@ -50,7 +50,8 @@ INSERT INTO accum.books_totals_year (dim_hash, period, shop, item, qty, qty_rece
 -- A rounding error of floating point is none.
 UPDATE accum.books_totals_year SET weight = weight * (1 + 1e-14);
 RESET session_replication_role;
-SELECT check_type, period, expected, actual, status
+-- Sums of floating point depend on the order of addition.
+SELECT check_type, period, expected - '{weight,weight_receipt}'::text[] AS expected, actual - '{weight,weight_receipt}'::text[] AS actual, status
 FROM accum.register_verify('books') ORDER BY check_type, status, period, expected ->> 'item', expected ->> 'shop';
 
 -- One cell, then all.
