@@ -109,6 +109,8 @@ BEGIN ATOMIC
         'totals_day_rows', max(accum._row_count(t.relation)) FILTER (WHERE t.role = 'totals_day'),
         'totals_month_rows', max(accum._row_count(t.relation)) FILTER (WHERE t.role = 'totals_month'),
         'totals_year_rows', max(accum._row_count(t.relation)) FILTER (WHERE t.role = 'totals_year'),
+        'unused_rows', jsonb_object_agg(t.role, accum._unused_rows(m.relation, t.role))
+            FILTER (WHERE t.role LIKE 'totals_%' OR t.role = 'balance_cache'),
         'delta_buffer_pending', CASE WHEN bool_or(t.role = 'balance_cache_delta')
             THEN max(accum._row_count(t.relation)) FILTER (WHERE t.role = 'balance_cache_delta') ELSE 0 END,
         'last_delta_merge', (SELECT d.merged_at FROM accum._delta_merges d WHERE d.register = own.register),
@@ -122,4 +124,4 @@ BEGIN ATOMIC
     GROUP BY m.relation, own.register;
 END;
 COMMENT ON FUNCTION accum.register_stats(text) IS
-    'Size of a register: movements_count (exact, from year totals), partitions_count (with the default one), rows of the derived tables (counted up to 1,000 pages, estimated above; NULL for a table that the register does not have or the caller may not read), deltas pending and when any were folded last (NULL: never), and table_sizes in bytes by role, indexes included. Errors: 42704 when there is none.';
+    'Size of a register: movements_count (exact, from year totals), partitions_count (with the default one), rows of the derived tables (counted up to 1,000 pages, estimated above; NULL for a table that the register does not have or the caller may not read), unused_rows: how many of them have no movements, by role (estimated from a sample above 100,000 rows; see register_prune), deltas pending and when any were folded last (NULL: never), and table_sizes in bytes by role, indexes included. Errors: 42704 when there is none.';

@@ -17,7 +17,10 @@
 
 #include "facts.h"
 #include "horizon.h"
+#include "partition.h"
+#include "progress.h"
 #include "query.h"
+#include "table_rows.h"
 
 /* How many facts are fetched at once. */
 #define FETCH_ROWS 1000
@@ -158,7 +161,8 @@ append_live(StringInfo sql, AccumRegister *reg, const AccumFactsScope *scope)
 	appendStringInfo(sql, ", pg_catalog.count(*) AS movements_count, "
 					 "pg_catalog.max(m.recorded_at) AS last_movement_at, "
 					 "pg_catalog.max(m.id::pg_catalog.text COLLATE \"C\")::pg_catalog.uuid AS last_movement_id "
-					 "FROM %s m WHERE true", reg->relation_names[ACCUM_MOVEMENTS]);
+					 "FROM %s m WHERE " ACCUM_SCHEMA "._progress_row()",
+					 reg->relation_names[ACCUM_MOVEMENTS]);
 	append_condition(sql, scope);
 	if (accum_horizon_set(reg))
 	{
@@ -191,6 +195,19 @@ append_archived(StringInfo sql, AccumRegister *reg, const AccumFactsScope *scope
 	append_condition(sql, scope);
 }
 
+/* About how many movements are there? */
+static int64
+estimate_movements(AccumRegister *reg)
+{
+	Oid			default_partition = accum_partition_default(reg);
+	int64		n = 0;
+	ListCell   *lc;
+
+	foreach(lc, accum_partitions_list(reg))
+		n += accum_estimate_rows(((AccumPartition *) lfirst(lc))->oid);
+	return n + (OidIsValid(default_partition) ? accum_estimate_rows(default_partition) : 0);
+}
+
 /*
  * Collect the facts that the active snapshot shows; the result is allocated in the
  * current context.
@@ -214,6 +231,7 @@ accum_facts_collect(AccumFacts *facts, AccumRegister *reg, const AccumFactsScope
 	facts->rows = tuplestore_begin_heap(false, false, work_mem);
 	facts->desc = NULL;
 
+	accum_progress_reading(estimate_movements(reg));
 	accum_query_begin(&state, scope->role);
 	plan = accum_query_prepare(sql.data, 0, NULL, false);
 	portal = SPI_cursor_open(NULL, plan, NULL, NULL, true);

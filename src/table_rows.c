@@ -52,6 +52,28 @@ count_visible(Relation rel)
 	return n;
 }
 
+static int64
+estimate(Relation rel)
+{
+	BlockNumber pages;
+	double		tuples;
+	double		all_visible;
+
+	estimate_rel_size(rel, NULL, &pages, &tuples, &all_visible);
+	return (int64) tuples;
+}
+
+/* About how many rows has a table?  0 for what is no table. */
+int64
+accum_estimate_rows(Oid relation)
+{
+	Relation	rel = table_open(relation, AccessShareLock);
+	int64		rows = rel->rd_rel->relkind == RELKIND_RELATION ? estimate(rel) : 0;
+
+	table_close(rel, AccessShareLock);
+	return rows;
+}
+
 /*
  * The number of a table's rows; false for what is no table.  Nobody's rights are
  * looked at.
@@ -65,14 +87,7 @@ accum_count_rows(Oid relation, int64 *rows)
 	if (is_table && RelationGetNumberOfBlocks(rel) <= MAX_COUNTED_PAGES)
 		*rows = count_visible(rel);
 	else if (is_table)
-	{
-		BlockNumber pages;
-		double		tuples;
-		double		all_visible;
-
-		estimate_rel_size(rel, NULL, &pages, &tuples, &all_visible);
-		*rows = (int64) tuples;
-	}
+		*rows = estimate(rel);
 	table_close(rel, AccessShareLock);
 	return is_table;
 }

@@ -6,6 +6,7 @@
 #define ACCUM_TABLE_ROWS_H
 
 extern bool accum_may_count(Oid relation);
+extern int64 accum_estimate_rows(Oid relation);
 extern bool accum_count_rows(Oid relation, int64 *rows);
 
 #endif							/* ACCUM_TABLE_ROWS_H */

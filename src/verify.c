@@ -23,6 +23,7 @@
 #include "facts.h"
 #include "fold.h"
 #include "guarded.h"
+#include "progress.h"
 #include "query.h"
 #include "registry.h"
 #include "resource.h"
@@ -153,13 +154,18 @@ accum_register_verify(PG_FUNCTION_ARGS)
 	AccumFacts	facts;
 
 	InitMaterializedSRF(fcinfo, 0);
+	accum_progress_begin(reg, "verify");
 	accum_facts_collect(&facts, reg, &scope);
 	for (AccumRole role = ACCUM_BALANCE_CACHE; role < ACCUM_ROLES; role++)
 	{
 		if (OidIsValid(reg->relations[role]))
+		{
+			accum_progress_phase(psprintf("comparing %s", accum_role_name(role)));
 			verify_role(reg, role, &facts, (ReturnSetInfo *) fcinfo->resultinfo);
+		}
 	}
 	accum_facts_free(&facts);
+	accum_progress_end();
 	return (Datum) 0;
 }
 
@@ -180,7 +186,9 @@ accum_verify_before(AccumRegister *reg, AccumDay before)
 	initStringInfo(&sql);
 	append_verify(&sql, reg, accum_totals_role(reg->totals_period), before);
 	PushActiveSnapshot(GetLatestSnapshot());
+	accum_progress_begin(reg, "archiving");
 	accum_facts_collect(&facts, reg, &scope);
+	accum_progress_phase("comparing totals");
 	accum_query_begin(&state, scope.role);
 	accum_facts_show(&facts);
 	plan = accum_query_prepare(psprintf("SELECT FROM (%s) t LIMIT 1", sql.data), 0, NULL, false);
@@ -189,6 +197,7 @@ accum_verify_before(AccumRegister *reg, AccumDay before)
 	accum_query_end(&state);
 	PopActiveSnapshot();
 	accum_facts_free(&facts);
+	accum_progress_end();
 	return n == 0;
 }
 
@@ -262,16 +271,21 @@ accum_register_rebuild_totals(PG_FUNCTION_ARGS)
 	AccumFacts	facts;
 	uint64		n = 0;
 
+	accum_progress_begin(reg, "rebuild of totals");
 	collect_newest(&facts, reg, &scope);
 	accum_query_begin(&state, GetUserId());
 	accum_facts_show(&facts);
 	for (AccumRole role = ACCUM_TOTALS_YEAR; role < ACCUM_ROLES; role++)
 	{
 		if (OidIsValid(reg->relations[role]))
+		{
+			accum_progress_phase(psprintf("writing %s", accum_role_name(role)));
 			n += rebuild_totals(reg, role);
+		}
 	}
 	accum_query_end(&state);
 	accum_facts_free(&facts);
+	accum_progress_end();
 	PG_RETURN_INT32((int32) Min(n, PG_INT32_MAX));
 }
 
@@ -335,11 +349,14 @@ accum_register_rebuild_cache(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(1))
 		scope.condition = psprintf("m.dim_hash OPERATOR(pg_catalog.=) (" INT64_FORMAT ")",
 								   PG_GETARG_INT64(1));
+	accum_progress_begin(reg, "rebuild of balance_cache");
 	collect_newest(&facts, reg, &scope);
+	accum_progress_phase("writing balance_cache");
 	accum_query_begin(&state, GetUserId());
 	accum_facts_show(&facts);
 	n = rebuild_cache(reg, scope.condition == NULL ? "true" : scope.condition);
 	accum_query_end(&state);
 	accum_facts_free(&facts);
+	accum_progress_end();
 	PG_RETURN_INT32((int32) Min(n, PG_INT32_MAX));
 }
