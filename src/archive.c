@@ -38,6 +38,7 @@
 #include "horizon.h"
 #include "partition.h"
 #include "partition_keep.h"
+#include "pending.h"
 #include "query.h"
 #include "verify.h"
 
@@ -346,6 +347,7 @@ accum_register_detach_partitions(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("p_older_than must not be negative")));
 	PreventCommandIfReadOnly("register_detach_partitions()");
+	accum_pending_flush();
 	reg = accum_register_named(fcinfo, ShareUpdateExclusiveLock, &access);
 	cutoff = cutoff_argument(fcinfo, 1, reg);
 

@@ -11,7 +11,6 @@
  */
 #include "postgres.h"
 
-#include "nodes/pg_list.h"
 #include "utils/timestamp.h"
 
 #include "horizon.h"
@@ -48,13 +47,13 @@ accum_horizon_check_period(AccumRegister *reg, TimestampTz period)
 }
 
 /*
- * Refuse to correct documents that have archived movements.  units are the first days of
- * partition units that they have movements in, in ascending order.
+ * Refuse to correct documents that have movements in a partition unit, of that first day,
+ * if these are archived.
  */
 void
-accum_horizon_check_document(AccumRegister *reg, const List *units)
+accum_horizon_check_document(AccumRegister *reg, AccumDay unit)
 {
-	if (units != NIL && linitial_int(units) < reg->archived_before)
+	if (unit < reg->archived_before)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("a document of register \"%s\" has archived movements", reg->name),

@@ -187,12 +187,12 @@ check_units(AccumRegister *reg, const List *units)
 {
 	ListCell   *lc;
 
-	accum_horizon_check_document(reg, units);
 	foreach(lc, units)
 	{
 		Datum		from;
 		Datum		to;
 
+		accum_horizon_check_document(reg, lfirst_int(lc));
 		unit_bounds(reg, lfirst_int(lc), &from, &to);
 		accum_moved_check(reg, DatumGetTimestampTz(from), DatumGetTimestampTz(to));
 	}

@@ -28,6 +28,7 @@
 #include "guarded.h"
 #include "partition.h"
 #include "partition_keep.h"
+#include "pending.h"
 #include "query.h"
 #include "resource.h"
 #include "table_rows.h"
@@ -89,6 +90,7 @@ accum_register_prune(PG_FUNCTION_ARGS)
 	AccumQueryState state;
 
 	PreventCommandIfReadOnly("register_prune()");
+	accum_pending_flush();
 	reg = accum_register_named(fcinfo, ShareRowExclusiveLock, &access);
 	InitMaterializedSRF(fcinfo, 0);
 	accum_fold_completely(reg);

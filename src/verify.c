@@ -23,6 +23,7 @@
 #include "facts.h"
 #include "fold.h"
 #include "guarded.h"
+#include "pending.h"
 #include "progress.h"
 #include "query.h"
 #include "registry.h"
@@ -154,6 +155,7 @@ accum_register_verify(PG_FUNCTION_ARGS)
 	AccumFacts	facts;
 
 	InitMaterializedSRF(fcinfo, 0);
+	accum_pending_settle();
 	accum_progress_begin(reg, "verify");
 	accum_facts_collect(&facts, reg, &scope);
 	for (AccumRole role = ACCUM_BALANCE_CACHE; role < ACCUM_ROLES; role++)
@@ -212,6 +214,7 @@ open_to_rebuild(FunctionCallInfo fcinfo, const char *function)
 	AccumRegister *reg;
 
 	PreventCommandIfReadOnly(function);
+	accum_pending_flush();
 	reg = accum_register_named(fcinfo, ShareRowExclusiveLock, &access);
 	accum_fold_completely(reg);
 	return reg;

@@ -58,6 +58,21 @@ SELECT partition_name, row_count FROM accum.register_partitions('keep_b') WHERE 
 SELECT count(*) FROM accum.register_partitions('keep_b') WHERE to_date > now();
 SELECT accum.register_repost('keep_b', 'again', '{"period": "2020-04-10", "shop": 1, "n": 1, "w": 1}'), pg_temp.differences('keep_b');
 
+-- What a transaction keeps to itself counts.
+BEGIN;
+SET LOCAL pg_accumulator.coalesce = on;
+SELECT accum.register_post('keep_b', '{"recorder": "c", "period": "2020-05-10", "shop": 1, "n": 1, "w": 1}'), accum.register_unpost('keep_b', 'd6:4');
+SELECT string_agg(DISTINCT status, ' ') FROM accum.register_verify('keep_b');
+SELECT accum.register_post('keep_b', '{"recorder": "c", "period": "2020-05-11", "shop": 1, "n": 2, "w": 1}'), accum.register_unpost('keep_b', 'd6:5');
+SELECT sum(rows_removed) > 0 AS pruned FROM accum.register_prune('keep_b');
+SELECT accum.register_post('keep_b', '{"recorder": "c", "period": "2020-05-12", "shop": 1, "n": 3, "w": 1}'), accum.register_unpost('keep_b', 'd6:6');
+SELECT accum.register_rebuild_totals('keep_b') > 0, accum.register_rebuild_cache('keep_b');
+SELECT accum.register_post('keep_b', '{"recorder": "c", "period": "2020-05-13", "shop": 1, "n": 4, "w": 1}'), accum.register_unpost('keep_b', 'd6:7');
+SELECT accum.register_detach_partitions('keep_b', (now() - timestamptz '2020-08-01 12:00Z')::interval);
+COMMIT;
+SELECT string_agg(DISTINCT status, ' ') FROM accum.register_verify('keep_b');
+SELECT accum.keep_b_turnover(date '2020-05-01', date '2020-05-31', '{"shop": 1}');
+
 -- Arguments and rights.
 \set SHOW_CONTEXT never
 SELECT accum.register_prune('nowhere');
