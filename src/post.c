@@ -30,7 +30,9 @@
 #include "cell.h"
 #include "difference.h"
 #include "engine.h"
+#include "horizon.h"
 #include "json_value.h"
+#include "moved.h"
 #include "movement_delete.h"
 #include "movement_json.h"
 #include "movement_write.h"
@@ -179,6 +181,23 @@ unit_bounds(AccumRegister *reg, AccumDay unit, Datum *from, Datum *to)
 	*to = TimestampTzGetDatum(accum_zone_day_start(&reg->zone, next));
 }
 
+/* May the documents' movements in these units be looked for, and changed? */
+static void
+check_units(AccumRegister *reg, const List *units)
+{
+	ListCell   *lc;
+
+	foreach(lc, units)
+	{
+		Datum		from;
+		Datum		to;
+
+		accum_horizon_check_document(reg, lfirst_int(lc));
+		unit_bounds(reg, lfirst_int(lc), &from, &to);
+		accum_moved_check(reg, DatumGetTimestampTz(from), DatumGetTimestampTz(to));
+	}
+}
+
 /* accum_recorders_lock as the register's owner, who first claims a document. */
 static bool
 lock_documents(AccumRegister *reg, ArrayType *recorders, const Datum *claim,
@@ -192,6 +211,8 @@ lock_documents(AccumRegister *reg, ArrayType *recorders, const Datum *claim,
 		accum_recorder_claim(reg, *claim);
 	known = accum_recorders_lock(reg, recorders, lock);
 	accum_identity_end(&state);
+	if (known)
+		check_units(reg, lock->units);
 	return known;
 }
 
