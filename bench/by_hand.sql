@@ -24,10 +24,6 @@ CREATE TABLE by_hand.movements (
 ) PARTITION BY RANGE (period);
 CREATE INDEX ON by_hand.movements (recorder);
 CREATE INDEX ON by_hand.movements (warehouse, product, period);
-SELECT format('CREATE TABLE by_hand.%s PARTITION OF by_hand.movements %s',
-              replace(c.relname, 'stock_', ''), pg_get_expr(c.relpartbound, c.oid))
-FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-WHERE i.inhparent = 'accum.stock_movements'::regclass \gexec
 
 CREATE TABLE by_hand.totals_day (
     warehouse int,

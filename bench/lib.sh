@@ -1,49 +1,98 @@
+# shellcheck shell=bash
+#
 # lib.sh - what the parts of the benchmark share; they source this file.
 #
-# A part measures tasks.  A task is done in several ways, one after the other, and
-# all tasks once in each round.  bench/counters.sql has the tables that
-# measurements go to, bench/report.sql prints them.
+# A part measures tasks.  Each task is done in several ways, one after the other,
+# and all tasks once in each round: so ways that are compared ran side by side, with
+# the same neighbours on the machine.  bench/measurement.sql has the tables that
+# measurements go to.
+#
+# From the environment: QUICK (not empty: a short run; "tiny": a test that all of
+# it works, which measures nothing), TASK (a regular expression: of the tasks of a
+# part only those that match), and how psql finds the server.
+
+set -euo pipefail
 
 bench=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-rounds=5
-quick=${QUICK:-}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# Print what belongs to a full, a short and a tiny run.
+size()
+{
+    case ${QUICK:-} in
+        '') echo "$1" ;;
+        tiny) echo "$3" ;;
+        *) echo "$2" ;;
+    esac
+}
+
+rounds=$(size 11 5 1)
+# Of pgbench; in a short run a number of transactions, seconds being too long.
+read -ra pgbench_length <<<"$(size '-T 3' '-t 400' '-t 4')"
 
 query()
 {
     psql -X -q -A -t -v ON_ERROR_STOP=1 "$@"
 }
 
-# Print the first number for a full run, the second one for a short one.
-full_or_quick()
-{
-    echo "${quick:+$2}" | grep . || echo "$1"
-}
-
-# Whether a task was asked for: TASK restricts a part to tasks that match it.
 wanted()
 {
     [[ $1 =~ ${TASK:-.} ]]
 }
 
-# SQL that measures SQL, which does so many operations.
-measured()
+# Hardware counts instructions on some machines and not on others.
+event=instructions:u
+perf_works()
 {
-    local task=$1 way=$2 operations=$3 sql=$4
+    command -v perf >/dev/null && perf stat -x, -e $event true 2>&1 | grep -q '^[0-9]'
+}
+
+# SQL of the beginning and of the end of a measurement: PREFIX is a prefix of
+# variables, so that one can stand inside another.
+started()
+{
+    echo 'SELECT pg_stat_force_next_flush() \g /dev/null'
+    [ "$round" -ne -1 ] || cat <<SQL
+SELECT pg_backend_pid() AS backend \\gset
+\\setenv BACKEND :backend
+\\! perf stat -x, -e $event -p \$BACKEND -o $work/perf & echo \$! >$work/perf.pid; sleep 0.2
+SQL
+    echo "SELECT * FROM bench.pages, bench.counters \\gset $1"
+}
+finished()
+{
+    local prefix=$1 task=$2 way=$3 operations=$4
 
     cat <<SQL
-SELECT pg_stat_force_next_flush() \\g /dev/null
-SELECT * FROM bench.counters, bench.pages \\gset before_
-$sql
 SELECT * FROM bench.counters, pg_stat_force_next_flush() \\gset after_
-INSERT INTO bench.measurement (task, way, round, us, cpu_us, wal, pages)
-    SELECT '$task', '$way', :round, (:after_us - :before_us) / $operations,
-           (nullif(:'after_cpu_us', '')::float8 - nullif(:'before_cpu_us', '')::float8) / $operations,
-           (:after_wal - :before_wal) / $operations::float8, (pages - :before_pages) / $operations::float8
+\\set instructions ''
+SQL
+    [ "$round" -ne -1 ] || cat <<SQL
+\\! kill -INT \$(cat $work/perf.pid); while kill -0 \$(cat $work/perf.pid) 2>/dev/null; do sleep 0.01; done
+\\set instructions \`grep -o '^[0-9]*' $work/perf\`
+SQL
+    cat <<SQL
+INSERT INTO bench.measurement (task, way, round, us, cpu_us, wal, pages, instructions)
+    SELECT '$task', '$way', $round, (:after_us - :${prefix}us) / $operations,
+           (nullif(:'after_cpu_us', '')::float8 - nullif(:'${prefix}cpu_us', '')::float8) / $operations,
+           (:after_wal - :${prefix}wal) / $operations,
+           -- No pages are known of a part of a transaction.
+           nullif(pages - :${prefix}pages, 0) / $operations,
+           nullif(:'instructions', '')::float8 / $operations
     FROM bench.pages;
 SQL
 }
 
-# SQL that measures the ways of a task; WAY in the SQL stands for their names.
+# SQL that measures SQL, which does so many operations.
+measured()
+{
+    started before_
+    echo "$4"
+    finished before_ "$1" "$2" "$3"
+}
+
+# SQL that measures the ways of a task.  WAY in the SQL stands for their names.
 compare()
 {
     local task=$1 operations=$2 ways=$3 sql=$4 way
@@ -58,19 +107,40 @@ target()
     echo "INSERT INTO bench.target VALUES ('$1', '$2') ON CONFLICT DO NOTHING;"
 }
 
-# Run the rounds of a part: what one_round prints, again and again in one session.
-# Statistics, as autovacuum would keep them.
-analyze='ANALYZE plain, by_hand.movements, accum.stock_movements, accum.stock_recorders;'
-
+# Run the SQL that the function one_round prints, for each round, in one session.
 run_rounds()
 {
     local round
 
     {
-        echo '\set QUIET on'
         for ((round = 0; round <= rounds; round++)); do
-            echo "\\set round $round"
             one_round
         done
+        if perf_works; then
+            round=-1
+            one_round
+        fi
     } | query
+}
+
+# Measure a way of a task with so many clients of pgbench and a script.
+measure_clients()
+{
+    local task=$1 way=$2 clients=$3 script=$4 before tps
+
+    before=$(query -c 'SELECT * FROM bench.counters, bench.pages')
+    tps=$(pgbench -n -M prepared "${pgbench_length[@]}" -c "$clients" -j "$((clients < 2 ? 1 : 2))" \
+        -f "$script" 2>/dev/null | awk '/^tps/ { tps = $3 } /actually processed/ { n = $NF } END { print tps, n }')
+    IFS='| ' read -r _ _ wal pages tps transactions <<<"$before $tps"
+    query -c "INSERT INTO bench.measurement (task, way, round, us, wal, pages)
+        SELECT '$task', '$way', $round, 1000000 / $tps, (c.wal - $wal) / $transactions, (p.pages - $pages) / $transactions
+        FROM bench.counters c, bench.pages p"
+}
+
+# Print the tables: HEADING, what an operation is, ways, ratios.
+report()
+{
+    echo
+    echo "### $1"
+    query -c "SELECT bench.report('$2', '$3', '$4')"
 }
