@@ -50,27 +50,31 @@ CREATE TABLE by_hand.balance (
 ) WITH (fillfactor = 70);
 CREATE INDEX ON by_hand.balance (product);
 
--- One upsert for each derived table; the two forms differ in where rows come from.
+-- Both branches write the tables in one order: PostgreSQL runs the last INSERT of WITH
+-- first, after the main one.
 CREATE FUNCTION by_hand.movements_changed() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     sign int := CASE TG_OP WHEN 'DELETE' THEN -1 ELSE 1 END;
     m by_hand.movements;
+    receipt_quantity numeric;
+    receipt_amount bigint;
     changed_rows int := 0;
 BEGIN
     FOR m IN SELECT * FROM changed LIMIT 2 LOOP
         changed_rows := changed_rows + 1;
     END LOOP;
     IF changed_rows = 1 THEN
-        INSERT INTO by_hand.balance AS t
-            VALUES (m.warehouse, m.product, sign * m.quantity, sign * m.amount, m.recorded_at, sign)
-            ON CONFLICT (warehouse, product) DO UPDATE SET
-                quantity = t.quantity + excluded.quantity, amount = t.amount + excluded.amount,
-                last_movement_at = greatest(t.last_movement_at, excluded.last_movement_at),
-                movements_count = t.movements_count + excluded.movements_count;
-        INSERT INTO by_hand.totals_year AS t
-            VALUES (m.warehouse, m.product, date_trunc('year', m.period AT TIME ZONE 'UTC')::date,
-                    sign * m.quantity, sign * greatest(m.quantity, 0),
-                    sign * m.amount, sign * greatest(m.amount, 0), sign)
+        receipt_quantity := greatest(m.quantity, 0);
+        receipt_amount := greatest(m.amount, 0);
+        IF sign < 0 THEN
+            m.quantity := -m.quantity;
+            receipt_quantity := -receipt_quantity;
+            m.amount := -m.amount;
+            receipt_amount := -receipt_amount;
+        END IF;
+        INSERT INTO by_hand.totals_day AS t
+            VALUES (m.warehouse, m.product, date_trunc('day', m.period AT TIME ZONE 'UTC')::date,
+                    m.quantity, receipt_quantity, m.amount, receipt_amount, sign)
             ON CONFLICT (warehouse, product, period) DO UPDATE SET
                 quantity = t.quantity + excluded.quantity,
                 quantity_receipt = t.quantity_receipt + excluded.quantity_receipt,
@@ -79,59 +83,75 @@ BEGIN
                 movements_count = t.movements_count + excluded.movements_count;
         INSERT INTO by_hand.totals_month AS t
             VALUES (m.warehouse, m.product, date_trunc('month', m.period AT TIME ZONE 'UTC')::date,
-                    sign * m.quantity, sign * greatest(m.quantity, 0),
-                    sign * m.amount, sign * greatest(m.amount, 0), sign)
+                    m.quantity, receipt_quantity, m.amount, receipt_amount, sign)
             ON CONFLICT (warehouse, product, period) DO UPDATE SET
                 quantity = t.quantity + excluded.quantity,
                 quantity_receipt = t.quantity_receipt + excluded.quantity_receipt,
                 amount = t.amount + excluded.amount,
                 amount_receipt = t.amount_receipt + excluded.amount_receipt,
-                movements_count = t.movements_count + excluded.movements_count;
-        INSERT INTO by_hand.totals_day AS t
-            VALUES (m.warehouse, m.product, (m.period AT TIME ZONE 'UTC')::date,
-                    sign * m.quantity, sign * greatest(m.quantity, 0),
-                    sign * m.amount, sign * greatest(m.amount, 0), sign)
-            ON CONFLICT (warehouse, product, period) DO UPDATE SET
-                quantity = t.quantity + excluded.quantity,
-                quantity_receipt = t.quantity_receipt + excluded.quantity_receipt,
-                amount = t.amount + excluded.amount,
-                amount_receipt = t.amount_receipt + excluded.amount_receipt,
-                movements_count = t.movements_count + excluded.movements_count;
-    ELSIF changed_rows > 1 THEN
-        INSERT INTO by_hand.balance AS t
-            SELECT warehouse, product, sign * sum(quantity), sign * sum(amount), max(recorded_at), sign * count(*)
-            FROM changed GROUP BY warehouse, product ORDER BY warehouse, product
-            ON CONFLICT (warehouse, product) DO UPDATE SET
-                quantity = t.quantity + excluded.quantity, amount = t.amount + excluded.amount,
-                last_movement_at = greatest(t.last_movement_at, excluded.last_movement_at),
                 movements_count = t.movements_count + excluded.movements_count;
         INSERT INTO by_hand.totals_year AS t
-            SELECT warehouse, product, date_trunc('year', period AT TIME ZONE 'UTC')::date AS unit,
-                   sign * sum(quantity), sign * sum(greatest(quantity, 0)),
-                   sign * sum(amount), sign * sum(greatest(amount, 0)), sign * count(*)
-            FROM changed GROUP BY warehouse, product, unit ORDER BY warehouse, product, unit
+            VALUES (m.warehouse, m.product, date_trunc('year', m.period AT TIME ZONE 'UTC')::date,
+                    m.quantity, receipt_quantity, m.amount, receipt_amount, sign)
             ON CONFLICT (warehouse, product, period) DO UPDATE SET
                 quantity = t.quantity + excluded.quantity,
                 quantity_receipt = t.quantity_receipt + excluded.quantity_receipt,
                 amount = t.amount + excluded.amount,
                 amount_receipt = t.amount_receipt + excluded.amount_receipt,
                 movements_count = t.movements_count + excluded.movements_count;
-        INSERT INTO by_hand.totals_month AS t
-            SELECT warehouse, product, date_trunc('month', period AT TIME ZONE 'UTC')::date AS unit,
-                   sign * sum(quantity), sign * sum(greatest(quantity, 0)),
-                   sign * sum(amount), sign * sum(greatest(amount, 0)), sign * count(*)
-            FROM changed GROUP BY warehouse, product, unit ORDER BY warehouse, product, unit
-            ON CONFLICT (warehouse, product, period) DO UPDATE SET
+        INSERT INTO by_hand.balance AS t
+            VALUES (m.warehouse, m.product, m.quantity, m.amount, m.recorded_at, sign)
+            ON CONFLICT (warehouse, product) DO UPDATE SET
                 quantity = t.quantity + excluded.quantity,
-                quantity_receipt = t.quantity_receipt + excluded.quantity_receipt,
                 amount = t.amount + excluded.amount,
-                amount_receipt = t.amount_receipt + excluded.amount_receipt,
+                last_movement_at = greatest(t.last_movement_at, excluded.last_movement_at),
                 movements_count = t.movements_count + excluded.movements_count;
+    ELSIF changed_rows > 1 THEN
+        WITH by_day AS MATERIALIZED (
+            SELECT warehouse, product, (period AT TIME ZONE 'UTC')::date AS period,
+                   sign * sum(quantity) AS quantity, sign * sum(greatest(quantity, 0)) AS quantity_receipt,
+                   sign * sum(amount) AS amount, sign * sum(greatest(amount, 0)) AS amount_receipt,
+                   sign * count(*) AS movements_count, max(recorded_at) AS last_movement_at
+            FROM changed GROUP BY 1, 2, 3
+        ), balance AS (
+            INSERT INTO by_hand.balance AS t
+                SELECT warehouse, product, sum(quantity), sum(amount), max(last_movement_at),
+                       sum(movements_count)
+                FROM by_day GROUP BY warehouse, product ORDER BY warehouse, product
+                ON CONFLICT (warehouse, product) DO UPDATE SET
+                    quantity = t.quantity + excluded.quantity,
+                    amount = t.amount + excluded.amount,
+                    last_movement_at = greatest(t.last_movement_at, excluded.last_movement_at),
+                    movements_count = t.movements_count + excluded.movements_count
+        ), year AS (
+            INSERT INTO by_hand.totals_year AS t
+                SELECT warehouse, product, date_trunc('year', period)::date AS unit,
+                       sum(quantity), sum(quantity_receipt),
+                       sum(amount), sum(amount_receipt), sum(movements_count)
+                FROM by_day GROUP BY warehouse, product, unit ORDER BY warehouse, product, unit
+                ON CONFLICT (warehouse, product, period) DO UPDATE SET
+                    quantity = t.quantity + excluded.quantity,
+                    quantity_receipt = t.quantity_receipt + excluded.quantity_receipt,
+                    amount = t.amount + excluded.amount,
+                    amount_receipt = t.amount_receipt + excluded.amount_receipt,
+                    movements_count = t.movements_count + excluded.movements_count
+        ), month AS (
+            INSERT INTO by_hand.totals_month AS t
+                SELECT warehouse, product, date_trunc('month', period)::date AS unit,
+                       sum(quantity), sum(quantity_receipt),
+                       sum(amount), sum(amount_receipt), sum(movements_count)
+                FROM by_day GROUP BY warehouse, product, unit ORDER BY warehouse, product, unit
+                ON CONFLICT (warehouse, product, period) DO UPDATE SET
+                    quantity = t.quantity + excluded.quantity,
+                    quantity_receipt = t.quantity_receipt + excluded.quantity_receipt,
+                    amount = t.amount + excluded.amount,
+                    amount_receipt = t.amount_receipt + excluded.amount_receipt,
+                    movements_count = t.movements_count + excluded.movements_count
+        )
         INSERT INTO by_hand.totals_day AS t
-            SELECT warehouse, product, (period AT TIME ZONE 'UTC')::date AS unit,
-                   sign * sum(quantity), sign * sum(greatest(quantity, 0)),
-                   sign * sum(amount), sign * sum(greatest(amount, 0)), sign * count(*)
-            FROM changed GROUP BY warehouse, product, unit ORDER BY warehouse, product, unit
+            SELECT warehouse, product, period, quantity, quantity_receipt,
+                   amount, amount_receipt, movements_count
+            FROM by_day ORDER BY warehouse, product, period
             ON CONFLICT (warehouse, product, period) DO UPDATE SET
                 quantity = t.quantity + excluded.quantity,
                 quantity_receipt = t.quantity_receipt + excluded.quantity_receipt,

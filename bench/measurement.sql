@@ -46,21 +46,24 @@ $$;
 -- The target is one for the first of them.
 CREATE FUNCTION bench.report(operation text, ways text[], ratios text[]) RETURNS SETOF text
 LANGUAGE plpgsql AS $$
+DECLARE
+    with_cpu boolean := EXISTS (SELECT FROM bench.measurement WHERE cpu_us IS NOT NULL);
 BEGIN
     RETURN NEXT '';
     RETURN QUERY
         SELECT format('| %s | %s | %s | target |', operation, string_agg(way || ', µs', ' | '),
-                   (SELECT string_agg(replace(r, '/', ' : ') || ' | processor time', ' | ') FROM unnest(ratios) AS r))
+                   (SELECT string_agg(replace(r, '/', ' : ') || CASE WHEN with_cpu THEN ' | processor time' ELSE '' END, ' | ')
+                    FROM unnest(ratios) AS r))
         FROM unnest(ways) AS way;
-    RETURN NEXT '| --- |' || repeat(' ---: |', cardinality(ways) + 2 * cardinality(ratios) + 1);
+    RETURN NEXT '| --- |' || repeat(' ---: |', cardinality(ways) + (with_cpu::int + 1) * cardinality(ratios) + 1);
     RETURN QUERY
         WITH medians AS (
             SELECT task, min(n) AS n, way, bench.number(bench.median(array_agg(us)), 1) AS us
             FROM bench.measurement WHERE round > 0 GROUP BY task, way
         ), compared AS (
             SELECT a.task, r.position,
-                   bench.median_and_range(array_agg(a.us / b.us), 2) || ' | ' ||
-                   bench.median_and_range(array_agg(a.cpu_us / b.cpu_us), 2) AS ratio
+                   bench.median_and_range(array_agg(a.us / b.us), 2) || CASE WHEN with_cpu THEN
+                       ' | ' || bench.median_and_range(array_agg(a.cpu_us / b.cpu_us), 2) ELSE '' END AS ratio
             FROM unnest(ratios) WITH ORDINALITY AS r (ratio, position)
                 JOIN bench.measurement a ON a.way = split_part(r.ratio, '/', 1) AND a.round > 0
                 JOIN bench.measurement b ON b.way = split_part(r.ratio, '/', 2) AND b.task = a.task AND b.round = a.round
@@ -69,7 +72,8 @@ BEGIN
         SELECT format('| %s | %s | %s | %s |', task,
                    (SELECT string_agg(coalesce((SELECT us FROM medians m WHERE m.way = w AND m.task = tasks.task), ''), ' | ')
                     FROM unnest(ways) AS w),
-                   (SELECT string_agg(coalesce((SELECT ratio FROM compared c WHERE c.position = p AND c.task = tasks.task), ' | '), ' | ')
+                   (SELECT string_agg(coalesce((SELECT ratio FROM compared c WHERE c.position = p AND c.task = tasks.task),
+                                            CASE WHEN with_cpu THEN ' | ' ELSE '' END), ' | ')
                     FROM generate_subscripts(ratios, 1) AS p),
                    (SELECT target FROM bench.target t WHERE t.task = tasks.task))
         FROM (SELECT task, min(n) AS n FROM medians GROUP BY task) AS tasks ORDER BY tasks.n;
