@@ -28,7 +28,7 @@ size()
 }
 
 rounds=$(size 11 5 1)
-# Of pgbench; in a short run a number of transactions, seconds being too long.
+# Of a run of pgbench; in a short run a number of transactions, seconds being too long.
 read -ra pgbench_length <<<"$(size '-T 3' '-t 400' '-t 4')"
 
 query()
@@ -36,6 +36,12 @@ query()
     psql -X -q -A -t -v ON_ERROR_STOP=1 "$@"
 }
 
+load_solutions()
+{
+    query -f "$bench/measurement.sql" -f "$bench/solutions.sql" -f "$bench/tasks.sql"
+}
+
+# Whether a task was asked for.
 wanted()
 {
     [[ $1 =~ ${TASK:-.} ]]
@@ -120,10 +126,12 @@ run_rounds()
             round=-1
             one_round
         fi
-    } | query
+    } >"$work/rounds"
+    query -f "$work/rounds"
 }
 
-# Measure a way of a task with so many clients of pgbench and a script.
+# Measure a way of a task, in the round that is going on, with so many clients of
+# pgbench and a script.
 measure_clients()
 {
     local task=$1 way=$2 clients=$3 script=$4 before tps
