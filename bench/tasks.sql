@@ -13,7 +13,7 @@ SET client_min_messages = warning;
 CREATE UNLOGGED TABLE bench.movement (
     n int PRIMARY KEY, batch int NOT NULL, recorder text NOT NULL, period timestamptz NOT NULL,
     dim_hash bigint NOT NULL, warehouse int NOT NULL, product int NOT NULL,
-    quantity numeric(18,3) NOT NULL, amount bigint NOT NULL, document jsonb NOT NULL);
+    quantity numeric(18,3) NOT NULL, amount bigint NOT NULL, document jsonb);
 CREATE INDEX ON bench.movement (batch);
 -- The movements of each batch, where wanted as one array.  External storage is not
 -- compressed: a jsonb from here has been parsed and only needs to be read.
@@ -23,10 +23,10 @@ CREATE SEQUENCE bench.tag;
 
 -- Fill these tables: so many movements in so many cells; documents of so many
 -- lines, which are spread over so many days; so many movements to a batch, all in one
--- by default, with arrays or without.  Documents are new ones at each call, cells and
--- values the same.
+-- by default, with arrays or without; with jsonb for each movement or without.
+-- Documents are new ones at each call, cells and values the same.
 CREATE FUNCTION bench.fill(movements int, cells int, lines int DEFAULT 1, days int DEFAULT 1,
-    per_batch int DEFAULT NULL, arrays boolean DEFAULT false)
+    per_batch int DEFAULT NULL, arrays boolean DEFAULT false, json boolean DEFAULT true)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     tag text := 'd' || nextval('bench.tag') || '-';
@@ -35,9 +35,9 @@ BEGIN
     INSERT INTO bench.movement
         SELECT i, i / coalesce(per_batch, movements), tag || document, period, hashint8extended(cell, 0),
                cell % 10, cell / 10, quantity, amount,
-               jsonb_build_object('recorder', tag || document,
+               CASE WHEN json THEN jsonb_build_object('recorder', tag || document,
                    'period', to_char(period AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
-                   'warehouse', cell % 10, 'product', cell / 10, 'quantity', quantity, 'amount', amount)
+                   'warehouse', cell % 10, 'product', cell / 10, 'quantity', quantity, 'amount', amount) END
         FROM generate_series(0, movements - 1) AS i, LATERAL (
             SELECT i / lines AS document,
                    timestamptz '2026-05-01 10:00+00' + i / lines % days * interval '1 day' AS period,
