@@ -50,8 +50,8 @@ CREATE TABLE by_hand.balance (
 ) WITH (fillfactor = 70);
 CREATE INDEX ON by_hand.balance (product);
 
--- Both branches write the tables in one order: PostgreSQL runs the last INSERT of WITH
--- first, after the main one.
+-- Both branches are one statement, which is cheaper than four, and write the tables in
+-- one order: PostgreSQL runs the main INSERT first, then those of WITH from the last one.
 CREATE FUNCTION by_hand.movements_changed() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     sign int := CASE TG_OP WHEN 'DELETE' THEN -1 ELSE 1 END;
@@ -72,6 +72,35 @@ BEGIN
             m.amount := -m.amount;
             receipt_amount := -receipt_amount;
         END IF;
+        WITH balance AS (
+            INSERT INTO by_hand.balance AS t
+                VALUES (m.warehouse, m.product, m.quantity, m.amount, m.recorded_at, sign)
+                ON CONFLICT (warehouse, product) DO UPDATE SET
+                    quantity = t.quantity + excluded.quantity,
+                    amount = t.amount + excluded.amount,
+                    last_movement_at = greatest(t.last_movement_at, excluded.last_movement_at),
+                    movements_count = t.movements_count + excluded.movements_count
+        ), year AS (
+            INSERT INTO by_hand.totals_year AS t
+                VALUES (m.warehouse, m.product, date_trunc('year', m.period AT TIME ZONE 'UTC')::date,
+                        m.quantity, receipt_quantity, m.amount, receipt_amount, sign)
+                ON CONFLICT (warehouse, product, period) DO UPDATE SET
+                    quantity = t.quantity + excluded.quantity,
+                    quantity_receipt = t.quantity_receipt + excluded.quantity_receipt,
+                    amount = t.amount + excluded.amount,
+                    amount_receipt = t.amount_receipt + excluded.amount_receipt,
+                    movements_count = t.movements_count + excluded.movements_count
+        ), month AS (
+            INSERT INTO by_hand.totals_month AS t
+                VALUES (m.warehouse, m.product, date_trunc('month', m.period AT TIME ZONE 'UTC')::date,
+                        m.quantity, receipt_quantity, m.amount, receipt_amount, sign)
+                ON CONFLICT (warehouse, product, period) DO UPDATE SET
+                    quantity = t.quantity + excluded.quantity,
+                    quantity_receipt = t.quantity_receipt + excluded.quantity_receipt,
+                    amount = t.amount + excluded.amount,
+                    amount_receipt = t.amount_receipt + excluded.amount_receipt,
+                    movements_count = t.movements_count + excluded.movements_count
+        )
         INSERT INTO by_hand.totals_day AS t
             VALUES (m.warehouse, m.product, date_trunc('day', m.period AT TIME ZONE 'UTC')::date,
                     m.quantity, receipt_quantity, m.amount, receipt_amount, sign)
@@ -80,31 +109,6 @@ BEGIN
                 quantity_receipt = t.quantity_receipt + excluded.quantity_receipt,
                 amount = t.amount + excluded.amount,
                 amount_receipt = t.amount_receipt + excluded.amount_receipt,
-                movements_count = t.movements_count + excluded.movements_count;
-        INSERT INTO by_hand.totals_month AS t
-            VALUES (m.warehouse, m.product, date_trunc('month', m.period AT TIME ZONE 'UTC')::date,
-                    m.quantity, receipt_quantity, m.amount, receipt_amount, sign)
-            ON CONFLICT (warehouse, product, period) DO UPDATE SET
-                quantity = t.quantity + excluded.quantity,
-                quantity_receipt = t.quantity_receipt + excluded.quantity_receipt,
-                amount = t.amount + excluded.amount,
-                amount_receipt = t.amount_receipt + excluded.amount_receipt,
-                movements_count = t.movements_count + excluded.movements_count;
-        INSERT INTO by_hand.totals_year AS t
-            VALUES (m.warehouse, m.product, date_trunc('year', m.period AT TIME ZONE 'UTC')::date,
-                    m.quantity, receipt_quantity, m.amount, receipt_amount, sign)
-            ON CONFLICT (warehouse, product, period) DO UPDATE SET
-                quantity = t.quantity + excluded.quantity,
-                quantity_receipt = t.quantity_receipt + excluded.quantity_receipt,
-                amount = t.amount + excluded.amount,
-                amount_receipt = t.amount_receipt + excluded.amount_receipt,
-                movements_count = t.movements_count + excluded.movements_count;
-        INSERT INTO by_hand.balance AS t
-            VALUES (m.warehouse, m.product, m.quantity, m.amount, m.recorded_at, sign)
-            ON CONFLICT (warehouse, product) DO UPDATE SET
-                quantity = t.quantity + excluded.quantity,
-                amount = t.amount + excluded.amount,
-                last_movement_at = greatest(t.last_movement_at, excluded.last_movement_at),
                 movements_count = t.movements_count + excluded.movements_count;
     ELSIF changed_rows > 1 THEN
         WITH by_day AS MATERIALIZED (

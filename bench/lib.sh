@@ -29,7 +29,7 @@ size()
 
 rounds=$(size 9 5 1)
 # Of a run of pgbench; in a short run a number of transactions, seconds being too long.
-read -ra pgbench_length <<<"$(size '-T 3' '-t 400' '-t 4')"
+read -ra pgbench_length <<<"$(size '-T 2' '-t 400' '-t 4')"
 
 query()
 {
