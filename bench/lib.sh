@@ -148,7 +148,5 @@ measure_clients()
 # Print the tables: HEADING, what an operation is, ways, ratios.
 report()
 {
-    echo
-    echo "### $1"
-    query -c "SELECT bench.report('$2', '$3', '$4')"
+    query -c "SELECT E'\n### ' || bench.readable('$1')" -c "SELECT bench.report('$2', '$3', '$4')"
 }

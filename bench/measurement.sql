@@ -32,6 +32,10 @@ CREATE UNLOGGED TABLE bench.target (task text PRIMARY KEY, target text NOT NULL)
 CREATE FUNCTION bench.number(x float8, digits int) RETURNS text LANGUAGE sql AS $$
     SELECT coalesce(to_char(x, 'FM999,999,999,990' || left('.000', sign(digits)::int + digits)), 'n/a')
 $$;
+-- A text with commas in its numbers.
+CREATE FUNCTION bench.readable(t text) RETURNS text LANGUAGE sql AS $$
+    SELECT regexp_replace(t, '(\d)(?=(\d{3})+(?!\d))', '\1,', 'g')
+$$;
 CREATE FUNCTION bench.median(x float8[]) RETURNS float8 LANGUAGE sql AS $$
     SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY e) FROM unnest(x) AS e
 $$;
@@ -69,7 +73,7 @@ BEGIN
                 JOIN bench.measurement b ON b.way = split_part(r.ratio, '/', 2) AND b.task = a.task AND b.round = a.round
             GROUP BY a.task, r.position
         )
-        SELECT format('| %s | %s | %s | %s |', task,
+        SELECT format('| %s | %s | %s | %s |', bench.readable(task),
                    (SELECT string_agg(coalesce((SELECT us FROM medians m WHERE m.way = w AND m.task = tasks.task), ''), ' | ')
                     FROM unnest(ways) AS w),
                    (SELECT string_agg(coalesce((SELECT ratio FROM compared c WHERE c.position = p AND c.task = tasks.task),
@@ -81,7 +85,7 @@ BEGIN
     RETURN NEXT format('| %s takes | way | µs | processor, µs | WAL, bytes | pages | instructions |', operation);
     RETURN NEXT '| --- | --- | ---: | ---: | ---: | ---: | ---: |';
     RETURN QUERY
-        SELECT format('| %s | %s | %s | %s | %s | %s | %s |', task, way,
+        SELECT format('| %s | %s | %s | %s | %s | %s | %s |', bench.readable(task), way,
                    bench.median_and_range(array_agg(us) FILTER (WHERE round > 0), 1),
                    bench.number(bench.median(array_agg(cpu_us) FILTER (WHERE round > 0)), 1),
                    bench.number(bench.median(array_agg(wal) FILTER (WHERE round > 0)), 0),
