@@ -53,16 +53,16 @@ DECLARE
     result bigint := 0;
     n bigint;
 BEGIN
-    FOR n IN EXECUTE 'SELECT pg_temp.stable_ask($1) FROM generate_series(1, 12)' USING query LOOP
+    -- More rows than are fetched at a time.
+    FOR n IN EXECUTE 'SELECT CASE WHEN i % 6 = 0 THEN pg_temp.stable_ask($1) ELSE 0 END FROM generate_series(1, 12) AS i' USING query LOOP
         result := result + n;
         BEGIN
-            PERFORM pg_temp.post(1, 'loop');
-            PERFORM pg_temp.post(2, 'loop');
-            result := result + pg_temp.stable_ask(query);
+            PERFORM pg_temp.post(1 + floor(random() * 3)::int, 'loop');
+            IF random() < 0.1 THEN result := result + pg_temp.stable_ask(query); END IF;
             IF random() < 0.5 THEN RAISE division_by_zero; END IF;
         EXCEPTION WHEN division_by_zero THEN NULL;
         END;
-        result := result + CASE WHEN random() < 0.3 THEN pg_temp.volatile_ask(query) ELSE 0 END;
+        result := result + CASE WHEN random() < 0.1 THEN pg_temp.volatile_ask(query) ELSE 0 END;
     END LOOP;
     RETURN result;
 END $$;
@@ -98,7 +98,7 @@ BEGIN
         WHEN 4 THEN RETURN NEXT format('SELECT accum.register_unpost(%L, %L)', 'co' || reg, 'doc' || floor(random() * 20)::int);
         WHEN 5 THEN RETURN NEXT format('SELECT accum.register_repost(%L, %L, %L)', 'co' || reg, 'doc' || floor(random() * 20)::int, jsonb_build_object('period', '2020-02-01', 'w', floor(random() * 4), 'p', 'x', 'q', round((random() * 9)::numeric, 2)));
         WHEN 6 THEN RETURN NEXT format('INSERT INTO accum.co%s_movements (recorder, period, w, p, q, b) SELECT %L, %L, i, ''x'', i, 1 FROM generate_series(1, 3) AS i', reg, 'doc' || floor(random() * 20)::int, '2020-02-01');
-        WHEN 7 THEN RETURN NEXT format('DELETE FROM accum.co%s_movements WHERE random() < 0.05', reg);
+        WHEN 7 THEN RETURN NEXT format('DELETE FROM accum.co%s_movements WHERE random() < 0.2', reg);
         WHEN 8, 9, 10 THEN
             depth := depth + 1;
             RETURN NEXT 'SAVEPOINT s' || depth;
@@ -123,7 +123,7 @@ BEGIN
             -- Posted and read by one statement, which reads what was there before it.
             RETURN NEXT format('SELECT pg_temp.post(%s, ''at once''), pg_temp.note(pg_temp.stable_ask(%s), %s), pg_temp.post(%1$s, ''at once''), pg_temp.note((%4$s), %3$s)', reg, q, note, ask.query);
         WHEN 22 THEN
-            RETURN NEXT format('WITH gone AS (DELETE FROM accum.co%s_movements WHERE random() < 0.05 RETURNING 1) SELECT pg_temp.note((%s), %s), (SELECT count(*) FROM gone)', reg, ask.query, note);
+            RETURN NEXT format('WITH gone AS (DELETE FROM accum.co%s_movements WHERE random() < 0.2 RETURNING 1) SELECT pg_temp.note((%s), %s), (SELECT count(*) FROM gone)', reg, ask.query, note);
         WHEN 23 THEN
             RETURN NEXT format('DECLARE c CURSOR FOR SELECT pg_temp.note(%s, %s)', CASE WHEN random() < 0.5 THEN format('pg_temp.stable_ask(%s)', q) ELSE format('(%s)', ask.query) END, note);
             RETURN NEXT 'SAVEPOINT c';
@@ -153,7 +153,7 @@ END $$;
 
 SET pg_accumulator.coalesce = on;
 SELECT setseed(0.25);
-CREATE TEMP TABLE script AS SELECT n, statement FROM pg_temp.script(4000) WITH ORDINALITY AS s (statement, n);
+CREATE TEMP TABLE script AS SELECT n, statement FROM pg_temp.script(3000) WITH ORDINALITY AS s (statement, n);
 SELECT statement FROM script ORDER BY n
 \set ECHO none
 \o /dev/null
