@@ -53,10 +53,15 @@ typedef struct Pending
 	struct Pending *next;
 } Pending;
 
+/* With more than so many of them it is time to apply them. */
+#define MAX_PENDINGS 64
+
 /* Setting pg_accumulator.coalesce. */
 bool		accum_coalesce = false;
 
+/* The transaction's, and the context that all of them live in. */
 static Pending *pendings = NULL;
+static MemoryContext pendings_context = NULL;
 static bool applying = false;
 
 /*
@@ -114,11 +119,17 @@ remove_link(Pending **link)
 static Pending *
 pending_create(AccumRegister *reg, int level)
 {
-	MemoryContext context = AllocSetContextCreate(TopTransactionContext, "accum pending deltas",
-												  ALLOCSET_SMALL_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(context);
-	Pending    *pending = palloc0(sizeof(Pending));
+	MemoryContext context;
+	MemoryContext old;
+	Pending    *pending;
 
+	if (pendings_context == NULL)
+		pendings_context = AllocSetContextCreate(TopTransactionContext, "accum pending deltas",
+												 ALLOCSET_SMALL_SIZES);
+	context = AllocSetContextCreate(pendings_context, "accum pending deltas of a register",
+									ALLOCSET_SMALL_SIZES);
+	old = MemoryContextSwitchTo(context);
+	pending = palloc0(sizeof(Pending));
 	pending->movements = reg->movements;
 	pending->level = level;
 	pending->context = context;
@@ -147,6 +158,18 @@ merge_open(Oid movements, int level)
 	}
 }
 
+/* Each subtransaction that ended well has left what it added: may that go on? */
+static bool
+has_room(void)
+{
+	int			n = 0;
+
+	for (Pending *pending = pendings; pending != NULL; pending = pending->next)
+		n++;
+	return n <= MAX_PENDINGS &&
+		MemoryContextMemAllocated(pendings_context, true) <= (Size) work_mem * 1024;
+}
+
 /*
  * Keep a change's deltas until later; false when they have to be applied now.
  *
@@ -165,26 +188,60 @@ accum_pending_add(AccumRegister *reg, const AccumDeltaSet *set)
 	open = find_open(reg->movements, level, NULL);
 	pending = open != NULL ? *open : pending_create(reg, level);
 	accum_delta_set_merge(pending->set, set);
-	if (MemoryContextMemAllocated(pending->context, true) > (Size) work_mem * 1024)
+	if (!has_room())
 		accum_pending_flush();
 	return true;
 }
 
-static void
-apply(Pending *pending)
+/* Mark what a register has pending as applied, and put it together. */
+static AccumDeltaSet *
+gather(Oid movements, int level, AccumDeltaSet **copy)
 {
-	AccumRegister *reg = accum_register_hold(pending->movements, RowExclusiveLock);
+	AccumDeltaSet *set = NULL;
+
+	*copy = NULL;
+	for (Pending *pending = pendings; pending != NULL; pending = pending->next)
+	{
+		if (pending->movements != movements || pending->applied_level != 0)
+			continue;
+		pending->applied_level = level;
+		if (set == NULL)
+		{
+			set = pending->set;
+			continue;
+		}
+		if (*copy == NULL)
+		{
+			*copy = accum_delta_set_create(accum_delta_set_register(set));
+			accum_delta_set_merge(*copy, set);
+			set = *copy;
+		}
+		accum_delta_set_merge(set, pending->set);
+	}
+	return set;
+}
+
+/* Apply what a register has pending, as its owner.  An error undoes the marks, too. */
+static void
+apply(Oid movements, int level)
+{
+	AccumRegister *reg = accum_register_hold(movements, RowExclusiveLock);
+	AccumDeltaSet *copy;
+	AccumDeltaSet *set = gather(movements, level, &copy);
 	AccumQueryState state;
 
 	/* Dropped by this transaction: its movements have gone, too. */
-	if (reg == NULL)
-		return;
-	accum_identity_begin(&state, accum_register_owner(reg));
-	if (reg->high_write)
-		accum_derived_append(reg, pending->set);
-	else
-		accum_derived_apply(reg, pending->set);
-	accum_identity_end(&state);
+	if (reg != NULL)
+	{
+		accum_identity_begin(&state, accum_register_owner(reg));
+		if (reg->high_write)
+			accum_derived_append(reg, set);
+		else
+			accum_derived_apply(reg, set);
+		accum_identity_end(&state);
+	}
+	if (copy != NULL)
+		accum_delta_set_free(copy);
 }
 
 /* Forget what can never become pending again. */
@@ -237,10 +294,7 @@ accum_pending_flush(void)
 	PG_TRY();
 	{
 		while ((pending = next_pending()) != NULL)
-		{
-			apply(pending);
-			pending->applied_level = level;
-		}
+			apply(pending->movements, level);
 	}
 	PG_FINALLY();
 	{
@@ -507,6 +561,7 @@ xact_callback(XactEvent event, void *arg)
 		case XACT_EVENT_ABORT:
 		case XACT_EVENT_PREPARE:
 			pendings = NULL;
+			pendings_context = NULL;
 			applied_by = applied_until = InvalidCommandId;
 			break;
 		default:

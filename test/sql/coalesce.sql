@@ -153,7 +153,7 @@ END $$;
 
 SET pg_accumulator.coalesce = on;
 SELECT setseed(0.25);
-CREATE TEMP TABLE script AS SELECT n, statement FROM pg_temp.script(3000) WITH ORDINALITY AS s (statement, n);
+CREATE TEMP TABLE script AS SELECT n, statement FROM pg_temp.script(2000) WITH ORDINALITY AS s (statement, n);
 SELECT statement FROM script ORDER BY n
 \set ECHO none
 \o /dev/null
@@ -162,3 +162,285 @@ SELECT statement FROM script ORDER BY n
 \set ECHO all
 SELECT sum(pg_temp.differences('co' || r)) FROM generate_series(1, 3) AS r;
 SELECT r, accum.register_verify('co' || r) FROM generate_series(1, 3) AS r;
+
+-- A transaction writes a row once, or once more each time that somebody reads.
+SELECT accum.register_create('co4', '{"w": "int"}', '{"q": "smallint"}');
+CREATE FUNCTION pg_temp.add(w int, q int, register text DEFAULT 'co4') RETURNS int LANGUAGE sql VOLATILE AS $$
+    SELECT accum.register_post(register, jsonb_build_object('recorder', 'd' || w, 'period', '2020-01-01', 'w', w, 'q', q)) $$;
+DO $$ BEGIN FOR i IN 1..10 LOOP PERFORM pg_temp.add(1, i); END LOOP; END $$;
+SELECT q, movements_count, version FROM accum.co4_balance_cache;
+BEGIN;
+SELECT pg_temp.add(1, 5);
+SELECT pg_temp.add(1, 5);
+SELECT q, movements_count, version FROM accum.co4_balance_cache;
+SELECT pg_temp.add(1, 5);
+SELECT accum.co4_balance('{"w": 1}');
+SELECT pg_temp.add(1, 5), accum.co4_balance('{"w": 1}') AS before;
+SELECT accum.register_unpost('co4', 'd1');
+SELECT pg_temp.add(1, 7);
+SELECT * FROM accum.co4_turnover();
+COMMIT;
+SELECT q, movements_count, version FROM accum.co4_balance_cache;
+-- Posted and taken back in one transaction, nothing is written.
+BEGIN;
+SELECT pg_temp.add(2, 5);
+SELECT accum.register_unpost('co4', 'd2');
+COMMIT;
+SELECT count(*) FROM accum.co4_balance_cache WHERE w = 2;
+-- Turned off in the middle: what is pending stays so until somebody reads.
+BEGIN;
+SELECT pg_temp.add(1, 1);
+SET LOCAL pg_accumulator.coalesce = off;
+SELECT pg_temp.add(1, 2);
+SELECT accum.co4_balance('{"w": 1}');
+COMMIT;
+-- Reads that are no statements: assignments, and a loop over what it changes.
+DO $$
+DECLARE
+    x jsonb;
+    total int := 0;
+    cell record;
+BEGIN
+    PERFORM pg_temp.add(1, 1);
+    x := accum.co4_balance('{"w": 1}');
+    RAISE WARNING '%', x;
+    BEGIN
+        PERFORM pg_temp.add(1, 1);
+        x := accum.co4_balance('{"w": 1}');
+        RAISE WARNING '%', x;
+        RAISE division_by_zero;
+    EXCEPTION WHEN division_by_zero THEN x := accum.co4_balance('{"w": 1}');
+    END;
+    RAISE WARNING '%', x;
+    FOR cell IN SELECT w, q FROM accum.co4_balances, generate_series(1, 30) LOOP
+        PERFORM pg_temp.add(1, 1);
+        total := total + cell.q;
+    END LOOP;
+    RAISE WARNING '% in all, now %', total, accum.co4_balance();
+    FOR i IN 1..30 LOOP
+        PERFORM pg_temp.add(1, -1);
+        BEGIN
+            IF (accum.co4_balance('{"w": 1}') ->> 'q')::int < 100 THEN RAISE division_by_zero; END IF;
+        EXCEPTION WHEN division_by_zero THEN NULL;
+        END;
+    END LOOP;
+END $$;
+SELECT accum.co4_balance(), pg_temp.differences('co4');
+CREATE PROCEDURE pg_temp.steps() LANGUAGE plpgsql AS $$ BEGIN
+    FOR i IN 1..4 LOOP
+        PERFORM pg_temp.add(3, i), pg_temp.add(3, i);
+        IF i % 2 = 0 THEN COMMIT; ELSE ROLLBACK; END IF;
+    END LOOP; END $$;
+CALL pg_temp.steps();
+SELECT q, version FROM accum.co4_balance_cache WHERE w = 3;
+PREPARE balance AS SELECT accum.co4_balance('{"w": 3}'), (SELECT sum(q) FROM accum.co4_totals_day WHERE w = 3);
+BEGIN;
+SELECT pg_temp.add(3, 1);
+EXECUTE balance;
+SELECT pg_temp.add(3, 1);
+EXECUTE balance;
+CREATE TEMP TABLE copied ON COMMIT DROP AS SELECT q FROM accum.co4_balances WHERE w = 3;
+SELECT pg_temp.add(3, 1);
+COPY (SELECT q FROM accum.co4_balances WHERE w = 3) TO STDOUT;
+TABLE copied;
+ROLLBACK;
+
+-- A statement that writes, and has functions that read, does not see what it writes itself.
+CREATE FUNCTION co_enough(n int) RETURNS boolean LANGUAGE plpgsql STABLE AS $$ BEGIN RETURN n <= (accum.co4_balance('{"w": 4}') ->> 'q')::int; END $$;
+CREATE TABLE co_checked (n int CHECK (co_enough(n)));
+BEGIN;
+SELECT pg_temp.add(4, 3);
+INSERT INTO co_checked SELECT * FROM generate_series(1, 3);
+SELECT pg_temp.add(4, 1);
+UPDATE co_checked SET n = n + 1;
+SELECT pg_temp.add(4, 1);
+INSERT INTO co_checked SELECT n + 1 FROM co_checked;
+SELECT pg_temp.add(4, -1);
+SELECT pg_temp.try('INSERT INTO co_checked SELECT 5');
+SELECT pg_temp.add(4, 1);
+INSERT INTO co_checked SELECT 5 WHERE co_enough(5);
+SELECT array_agg(n ORDER BY n) FROM co_checked;
+COMMIT;
+DROP TABLE co_checked;
+
+-- Triggers that post when what is pending is applied, at once and when the transaction ends.
+SELECT accum.register_create('co5', '{"w": "int"}', '{"q": "int"}');
+SELECT accum.register_create('co6', '{"w": "int"}', '{"q": "int"}');
+CREATE FUNCTION co_echo() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    PERFORM accum.register_post(CASE WHEN TG_RELNAME ~ 'co5' THEN 'co6' ELSE 'co5' END, jsonb_build_object('recorder', TG_NAME, 'period', '2020-01-01', 'w', NEW.w, 'q', 1));
+    RETURN NULL; END $$;
+CREATE TRIGGER echo AFTER INSERT OR UPDATE ON accum.co5_balance_cache FOR EACH ROW WHEN (NEW.q < 100) EXECUTE FUNCTION co_echo();
+CREATE CONSTRAINT TRIGGER late AFTER INSERT OR UPDATE ON accum.co6_totals_day DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (NEW.w = 7) EXECUTE FUNCTION co_echo();
+CREATE CONSTRAINT TRIGGER later AFTER INSERT ON accum.co6_movements DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (NEW.w = 8) EXECUTE FUNCTION co_echo();
+BEGIN;
+SELECT pg_temp.add(1, 5, 'co5'), pg_temp.add(1, 5, 'co6'), pg_temp.add(2, 5, 'co5');
+SELECT (SELECT sum(q) FROM accum.co5_balances), (SELECT sum(q) FROM accum.co6_balances);
+SELECT pg_temp.add(1, 5, 'co5');
+COMMIT;
+SELECT (SELECT array_agg((w, q, version) ORDER BY w) FROM accum.co5_balance_cache), (SELECT array_agg((w, q, version) ORDER BY w) FROM accum.co6_balance_cache), pg_temp.differences('co5'), pg_temp.differences('co6');
+BEGIN;
+SELECT pg_temp.add(7, 5, 'co6');
+SELECT pg_temp.add(8, 200, 'co6');
+COMMIT;
+SELECT (SELECT q FROM accum.co5_balances WHERE w = 7) > 0, (SELECT q FROM accum.co5_balances WHERE w = 8) > 0, pg_temp.differences('co5'), pg_temp.differences('co6');
+
+-- What makes derived tables anew, or drops them, and what alters the register.
+BEGIN;
+SELECT pg_temp.add(5, 5);
+SELECT accum.register_rebuild_totals('co4') > 0;
+SELECT pg_temp.add(5, 5);
+SELECT accum.register_rebuild_cache('co4') > 0;
+SELECT pg_temp.add(5, 5);
+SELECT DISTINCT status FROM accum.register_verify('co4');
+SELECT pg_temp.add(5, 5);
+SELECT accum.register_alter('co4', high_write => true);
+SELECT pg_temp.add(5, 5);
+SELECT accum._delta_count('co4');
+SELECT accum.register_alter('co4', high_write => false);
+SELECT accum.co4_balance('{"w": 5}'), pg_temp.differences('co4');
+SAVEPOINT s;
+SELECT pg_temp.add(5, 5);
+SELECT accum.register_drop('co4', force => true);
+ROLLBACK TO s;
+SELECT pg_temp.add(5, 5);
+COMMIT;
+SELECT accum.co4_balance('{"w": 5}'), pg_temp.differences('co4');
+BEGIN;
+SELECT pg_temp.add(5, 5);
+DROP EXTENSION pg_accumulator CASCADE;
+ROLLBACK;
+
+-- A transaction that has become read-only, and a session that has triggers switched off.
+BEGIN;
+SELECT pg_temp.add(6, 5);
+SET TRANSACTION READ ONLY;
+SELECT accum.co4_balance('{"w": 6}');
+SHOW transaction_read_only;
+COMMIT;
+BEGIN;
+SELECT pg_temp.add(6, 5);
+SET TRANSACTION READ ONLY;
+COMMIT;
+BEGIN;
+SELECT pg_temp.add(6, 5);
+SET LOCAL session_replication_role = replica;
+COMMIT;
+SELECT accum.co4_balance('{"w": 6}'), pg_temp.differences('co4');
+
+-- Errors come with the statement that applies, or at the end.
+BEGIN;
+SELECT pg_temp.add(9, 30000);
+SELECT pg_temp.add(9, 30000);
+SELECT pg_temp.try('SELECT accum.co4_balance(''{"w": 9}'')');
+SELECT accum.register_unpost('co4', 'd9');
+SELECT pg_temp.add(9, 30000);
+SELECT accum.co4_balance('{"w": 9}');
+SELECT pg_temp.add(9, 30000);
+COMMIT;
+SELECT accum.co4_balance('{"w": 9}'), pg_temp.differences('co4');
+SET pg_accumulator.debug_hash_bits = 1;
+SELECT accum.register_create('co7', '{"w": "int"}', '{"q": "int"}');
+-- Of three cells two have one hash: known at once in one subtransaction, later in two.
+BEGIN;
+SAVEPOINT s;
+SELECT sum(pg_temp.add(i, 1, 'co7')) FROM generate_series(1, 3) AS i;
+ROLLBACK TO s;
+SELECT pg_temp.add(1, 1, 'co7');
+SELECT left(pg_temp.try('SELECT pg_temp.add(2, 1, ''co7'')'), 5), left(pg_temp.try('SELECT pg_temp.add(3, 1, ''co7'')'), 5);
+SELECT left(pg_temp.try('SELECT accum.co7_balance()'), 5);
+COMMIT;
+SELECT count(*) FROM accum.co7_movements;
+-- Stored by an earlier transaction.
+SELECT pg_temp.add(1, 1, 'co7');
+BEGIN;
+SELECT pg_temp.add(1, 1, 'co7');
+SELECT left(pg_temp.try('SELECT pg_temp.add(2, 1, ''co7'')'), 5), left(pg_temp.try('SELECT pg_temp.add(3, 1, ''co7'')'), 5);
+COMMIT;
+SELECT count(*), pg_temp.differences('co7') FROM accum.co7_movements;
+SELECT accum.register_drop('co7', force => true);
+RESET pg_accumulator.debug_hash_bits;
+
+-- More cells than work_mem has room for, in a subtransaction that is undone, and one that is not.
+SET work_mem = '64kB';
+BEGIN;
+SELECT pg_temp.add(1, 1);
+SAVEPOINT s;
+SELECT sum(pg_temp.add(i, 1)) FROM generate_series(1, 1000) AS i;
+ROLLBACK TO s;
+SELECT sum(pg_temp.add(i, 1)) FROM generate_series(1, 1000) AS i;
+COMMIT;
+RESET work_mem;
+SELECT count(*), pg_temp.differences('co4') FROM accum.co4_balances;
+
+-- More subtransactions than are kept apart.
+SELECT version AS before FROM accum.co4_balance_cache WHERE w = 1 \gset
+DO $$ BEGIN
+    FOR i IN 1..300 LOOP
+        BEGIN
+            PERFORM pg_temp.add(1, 1);
+            IF i % 10 = 0 THEN RAISE division_by_zero; END IF;
+        EXCEPTION WHEN division_by_zero THEN NULL;
+        END;
+    END LOOP;
+END $$;
+SELECT q, version - :before AS written FROM accum.co4_balance_cache WHERE w = 1;
+
+-- Parallel workers see what was applied for their query.
+SET parallel_setup_cost = 0;
+SET parallel_tuple_cost = 0;
+SET min_parallel_table_scan_size = 0;
+CREATE FUNCTION co_wrapped(w int) RETURNS bigint LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$ BEGIN RETURN accum.co4_balance(jsonb_build_object('w', w)) ->> 'q'; END $$;
+BEGIN;
+SELECT sum(pg_temp.add(i, 1)) FROM generate_series(1, 100) AS i;
+SELECT (SELECT sum(q) FROM accum.co4_balance_cache WHERE w <= 100) = (SELECT sum(q) FROM accum.co4_movements WHERE w <= 100);
+SELECT sum(pg_temp.add(i, 1)) FROM generate_series(1, 100) AS i;
+SELECT sum(co_wrapped(w)) = sum(q) FROM (SELECT w, sum(q) AS q FROM accum.co4_movements GROUP BY w) AS m;
+SELECT sum(pg_temp.add(i, 1)) FROM generate_series(1, 100) AS i;
+SELECT count(*) FROM accum.co4_movements WHERE (accum.co4_balance(jsonb_build_object('w', w)) ->> 'q')::int IS DISTINCT FROM (SELECT sum(q) FROM accum.co4_movements AS o WHERE o.w = co4_movements.w) AND w < 10;
+COMMIT;
+RESET parallel_setup_cost;
+RESET parallel_tuple_cost;
+RESET min_parallel_table_scan_size;
+
+-- An ordinary role posts, another one reads; what is pending is applied as the owner.
+CREATE ROLE regress_accum_co_poster;
+CREATE ROLE regress_accum_co_reader;
+GRANT USAGE ON SCHEMA accum TO regress_accum_co_poster, regress_accum_co_reader;
+GRANT SELECT, INSERT ON accum.co4_movements TO regress_accum_co_poster;
+GRANT SELECT ON accum.co4_balance_cache, accum.co4_balances TO regress_accum_co_reader;
+BEGIN;
+SET LOCAL ROLE regress_accum_co_poster;
+SELECT accum.register_post('co4', '{"recorder": "r", "period": "2020-01-01", "w": 2000, "q": 5}');
+SELECT pg_temp.try('SELECT * FROM accum.co4_balance_cache');
+SET LOCAL ROLE regress_accum_co_reader;
+SELECT q FROM accum.co4_balances WHERE w = 2000;
+SET LOCAL ROLE regress_accum_co_poster;
+SELECT accum.register_post('co4', '{"recorder": "r", "period": "2020-01-01", "w": 2000, "q": 5}');
+COMMIT;
+SELECT q FROM accum.co4_balances WHERE w = 2000;
+REVOKE ALL ON SCHEMA accum FROM regress_accum_co_poster, regress_accum_co_reader;
+REVOKE ALL ON accum.co4_movements, accum.co4_balance_cache, accum.co4_balances FROM regress_accum_co_poster, regress_accum_co_reader;
+DROP ROLE regress_accum_co_poster, regress_accum_co_reader;
+
+-- A session does not grow.
+CREATE PROCEDURE pg_temp.many(n int) LANGUAGE plpgsql AS $$ BEGIN
+    FOR i IN 1..n LOOP
+        PERFORM pg_temp.add(1 + i % 10, 1);
+        BEGIN
+            PERFORM pg_temp.add(1 + i % 10, 1);
+            PERFORM accum.co4_balance('{"w": 1}');
+            IF i % 2 = 0 THEN RAISE division_by_zero; END IF;
+        EXCEPTION WHEN division_by_zero THEN NULL;
+        END;
+        PERFORM accum.register_unpost('co4', 'd' || 1 + i % 10);
+        COMMIT;
+    END LOOP; END $$;
+CALL pg_temp.many(200);
+SELECT sum(total_bytes) AS before FROM pg_backend_memory_contexts \gset
+CALL pg_temp.many(1000);
+SELECT sum(total_bytes) - :before < 65536 AS same FROM pg_backend_memory_contexts;
+SELECT pg_temp.differences('co4');
+
+SELECT accum.register_drop('co' || r, force => true) FROM generate_series(1, 6) AS r;
+DROP FUNCTION co_enough, co_echo, co_wrapped;
+DROP TABLE co_queries;
