@@ -26,8 +26,10 @@
 #include "access/table.h"
 #include "access/transam.h"
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_language.h"
 #include "catalog/pg_proc.h"
+#include "commands/extension.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
@@ -225,12 +227,14 @@ gather(Oid movements, int level, AccumDeltaSet **copy)
 static void
 apply(Oid movements, int level)
 {
-	AccumRegister *reg = accum_register_hold(movements, RowExclusiveLock);
+	AccumRegister *reg = NULL;
 	AccumDeltaSet *copy;
 	AccumDeltaSet *set = gather(movements, level, &copy);
 	AccumQueryState state;
 
-	/* Dropped by this transaction: its movements have gone, too. */
+	/* Dropped by this transaction, the register or the extension: nobody keeps totals up. */
+	if (OidIsValid(get_extension_oid("pg_accumulator", true)))
+		reg = accum_register_hold(movements, RowExclusiveLock);
 	if (reg != NULL)
 	{
 		accum_identity_begin(&state, accum_register_owner(reg));
@@ -423,7 +427,7 @@ may_read(Form_pg_proc proc)
 	const char *name = NameStr(proc->proname);
 
 	if (proc->prolang == ClanguageId || proc->prolang == INTERNALlanguageId)
-		return proc->pronamespace == accum_schema_oid() &&
+		return proc->pronamespace == get_namespace_oid(ACCUM_SCHEMA, true) &&
 			(strcmp(name, "_balance") == 0 || strcmp(name, "_turnover") == 0 ||
 			 strcmp(name, "_statement") == 0);
 	return proc->provolatile == PROVOLATILE_STABLE;

@@ -307,8 +307,14 @@ COMMIT;
 SELECT accum.co4_balance('{"w": 5}'), pg_temp.differences('co4');
 BEGIN;
 SELECT pg_temp.add(5, 5);
+SAVEPOINT s;
+SELECT pg_temp.add(5, 5);
 DROP EXTENSION pg_accumulator CASCADE;
-ROLLBACK;
+DROP SCHEMA accum CASCADE;
+SELECT pg_temp.try('SELECT 1');
+ROLLBACK TO s;
+COMMIT;
+SELECT accum.co4_balance('{"w": 5}'), pg_temp.differences('co4');
 
 -- A transaction that has become read-only, and a session that has triggers switched off.
 BEGIN;
@@ -407,7 +413,7 @@ CREATE ROLE regress_accum_co_poster;
 CREATE ROLE regress_accum_co_reader;
 GRANT USAGE ON SCHEMA accum TO regress_accum_co_poster, regress_accum_co_reader;
 GRANT SELECT, INSERT ON accum.co4_movements TO regress_accum_co_poster;
-GRANT SELECT ON accum.co4_balance_cache, accum.co4_balances TO regress_accum_co_reader;
+GRANT SELECT ON accum.co4_balance_cache, accum.co4_balance_cache_delta, accum.co4_balances TO regress_accum_co_reader;
 BEGIN;
 SET LOCAL ROLE regress_accum_co_poster;
 SELECT accum.register_post('co4', '{"recorder": "r", "period": "2020-01-01", "w": 2000, "q": 5}');
@@ -419,7 +425,7 @@ SELECT accum.register_post('co4', '{"recorder": "r", "period": "2020-01-01", "w"
 COMMIT;
 SELECT q FROM accum.co4_balances WHERE w = 2000;
 REVOKE ALL ON SCHEMA accum FROM regress_accum_co_poster, regress_accum_co_reader;
-REVOKE ALL ON accum.co4_movements, accum.co4_balance_cache, accum.co4_balances FROM regress_accum_co_poster, regress_accum_co_reader;
+REVOKE ALL ON accum.co4_movements, accum.co4_balance_cache, accum.co4_balance_cache_delta, accum.co4_balances FROM regress_accum_co_poster, regress_accum_co_reader;
 DROP ROLE regress_accum_co_poster, regress_accum_co_reader;
 
 -- A session does not grow.
