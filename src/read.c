@@ -19,6 +19,7 @@
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/numeric.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "cell_read.h"
@@ -273,8 +274,9 @@ accum_balance(PG_FUNCTION_ARGS)
 	{
 		Jsonb	   *balance;
 
-		accum_pending_settle();
+		accum_pending_push_snapshot();
 		balance = cell_balance(reg, &filter, PG_ARGISNULL(2) ? NULL : &before);
+		PopActiveSnapshot();
 		if (balance != NULL)
 			PG_RETURN_JSONB_P(balance);
 	}
