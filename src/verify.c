@@ -155,7 +155,7 @@ accum_register_verify(PG_FUNCTION_ARGS)
 	AccumFacts	facts;
 
 	InitMaterializedSRF(fcinfo, 0);
-	accum_pending_settle();
+	accum_pending_push_snapshot();
 	accum_progress_begin(reg, "verify");
 	accum_facts_collect(&facts, reg, &scope);
 	for (AccumRole role = ACCUM_BALANCE_CACHE; role < ACCUM_ROLES; role++)
@@ -168,6 +168,7 @@ accum_register_verify(PG_FUNCTION_ARGS)
 	}
 	accum_facts_free(&facts);
 	accum_progress_end();
+	PopActiveSnapshot();
 	return (Datum) 0;
 }
 
