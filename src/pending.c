@@ -409,7 +409,8 @@ is_lagging(Oid relation)
 
 		for (int role = 0; pending->applied_level == 0 && role < ACCUM_ROLES; role++)
 		{
-			if (role != ACCUM_MOVEMENTS && reg->relations[role] == relation)
+			if (role != ACCUM_MOVEMENTS && role != ACCUM_RECORDERS &&
+				reg->relations[role] == relation)
 				return true;
 		}
 	}
