@@ -16,15 +16,11 @@
  */
 #include "postgres.h"
 
-#include "access/table.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "nodes/pg_list.h"
-#include "partitioning/partbounds.h"
-#include "partitioning/partdesc.h"
-#include "storage/lockdefs.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/fmgrprotos.h"
@@ -32,7 +28,6 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "facts.h"
 #include "fold.h"
 #include "guarded.h"
 #include "horizon.h"
@@ -238,8 +233,7 @@ registry_set_horizon(AccumRegister *reg, AccumDay before, int64 movements)
 static void
 detach(AccumRegister *reg, Oid partition)
 {
-	char	   *name = quote_qualified_identifier(get_namespace_name(get_rel_namespace(partition)),
-												  get_rel_name(partition));
+	char	   *name = accum_partition_text(partition);
 	StringInfoData sql;
 
 	initStringInfo(&sql);
@@ -262,8 +256,7 @@ check_default(AccumRegister *reg, AccumDay before)
 	if (OidIsValid(default_partition) &&
 		run_on_newest(reg, InvalidOid,
 					  psprintf("SELECT FROM %s WHERE period OPERATOR(pg_catalog.<) $1 LIMIT 1",
-							   quote_qualified_identifier(get_namespace_name(get_rel_namespace(default_partition)),
-														  get_rel_name(default_partition))),
+							   accum_partition_text(default_partition)),
 					  1, &type, &instant, SPI_OK_SELECT) > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_TABLE),

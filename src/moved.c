@@ -29,8 +29,7 @@ any_moved(AccumRegister *reg, Relation movements, Oid default_partition, Timesta
 {
 	char	   *sql = psprintf("SELECT period FROM %s WHERE period OPERATOR(pg_catalog.>=) $1 "
 							   "AND period OPERATOR(pg_catalog.<) $2 ORDER BY period LIMIT 1",
-							   quote_qualified_identifier(get_namespace_name(get_rel_namespace(default_partition)),
-														  get_rel_name(default_partition)));
+							   accum_partition_text(default_partition));
 	Oid			types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID};
 	Datum		values[] = {TimestampTzGetDatum(from), TimestampTzGetDatum(to)};
 	SPIPlanPtr	plan = accum_query_prepare(sql, lengthof(types), types, false);

@@ -111,6 +111,14 @@ accum_partitions_list(AccumRegister *reg)
 	return result;
 }
 
+/* The name of a partition in SQL, qualified and quoted. */
+char *
+accum_partition_text(Oid partition)
+{
+	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(partition)),
+									  get_rel_name(partition));
+}
+
 /* A literal of timestamptz for the first instant of a day, in UTC. */
 static char *
 day_start_literal(AccumRegister *reg, AccumDay day)

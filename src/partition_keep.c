@@ -116,8 +116,7 @@ accum_partitions_in_default(AccumRegister *reg, AccumDay before, int limit, bool
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	plan = accum_query_prepare(psprintf("SELECT period FROM %s WHERE period OPERATOR(pg_catalog.>=) $1 "
 										"ORDER BY period LIMIT 1",
-										quote_qualified_identifier(get_namespace_name(get_rel_namespace(default_partition)),
-																   get_rel_name(default_partition))),
+										accum_partition_text(default_partition)),
 							   1, &type, false);
 	while (list_length(units) < limit &&
 		   accum_query_run_at(plan, &from, snapshot, SPI_OK_SELECT) > 0)

@@ -118,8 +118,7 @@ is_empty(Oid partition)
 {
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	SPIPlanPtr	plan = accum_query_prepare(psprintf("SELECT FROM %s LIMIT 1",
-													quote_qualified_identifier(get_namespace_name(get_rel_namespace(partition)),
-																			   get_rel_name(partition))),
+													accum_partition_text(partition)),
 										   0, NULL, false);
 	bool		empty = accum_query_run_at(plan, NULL, snapshot, SPI_OK_SELECT) == 0;
 
@@ -159,6 +158,7 @@ accum_register_drop_empty_partitions(PG_FUNCTION_ARGS)
 	AccumQueryState state;
 	List	   *partitions;
 	ListCell   *lc;
+	int			n;
 
 	PreventCommandIfReadOnly("register_drop_empty_partitions()");
 	reg = accum_register_named(fcinfo, ShareUpdateExclusiveLock, &access);
@@ -171,11 +171,11 @@ accum_register_drop_empty_partitions(PG_FUNCTION_ARGS)
 	}
 	foreach(lc, partitions)
 		(void) accum_query_command(psprintf("DROP TABLE %s",
-											quote_qualified_identifier(get_namespace_name(get_rel_namespace(lfirst_oid(lc))),
-																	   get_rel_name(lfirst_oid(lc)))),
+											accum_partition_text(lfirst_oid(lc))),
 								   SPI_OK_UTILITY);
+	n = list_length(partitions);
 	accum_query_end(&state);
-	PG_RETURN_INT32(list_length(partitions));
+	PG_RETURN_INT32(n);
 }
 
 /*
