@@ -80,6 +80,8 @@ BEGIN ATOMIC
         'time_zone', r.time_zone,
         'year_start', r.year_start,
         'limits', r.limits,
+        'closed_through', (SELECT max(c.through) FROM accum.register_closings c
+                           WHERE c.register = r.name AND c.dimensions IS NULL AND c.reopened_at IS NULL),
         'created_at', r.created_at,
         'movements_count', accum._movements_count(r.name),
         'tables', (SELECT jsonb_object_agg(t.role, c.relname)
@@ -95,7 +97,7 @@ BEGIN ATOMIC
          JOIN accum._registers r ON r.name = t.register;
 END;
 COMMENT ON FUNCTION accum.register_info(text) IS
-    'What a register is: definition, relations by role, partitions and their ranges, and movements_count (NULL when the caller may not read its totals). Errors: 42704 when there is none.';
+    'What a register is: definition, the day through which all of it is closed, relations by role, partitions and their ranges, and movements_count (NULL when the caller may not read its totals). Errors: 42704 when there is none.';
 
 CREATE FUNCTION accum.register_stats(p_name text) RETURNS jsonb
     LANGUAGE sql STABLE

@@ -293,6 +293,7 @@ registry_remove(const char *name)
 		"DELETE FROM " ACCUM_SCHEMA "._register_relations WHERE register = $1",
 		"DELETE FROM " ACCUM_SCHEMA "._register_seeds WHERE name = $1",
 		"DELETE FROM " ACCUM_SCHEMA "._delta_merges WHERE register = $1",
+		"DELETE FROM " ACCUM_SCHEMA "._register_closings WHERE register = $1",
 		"DELETE FROM " ACCUM_SCHEMA "._registers WHERE name = $1",
 	};
 	Oid			type = TEXTOID;

@@ -5,6 +5,7 @@
 #ifndef ACCUM_REGISTRY_H
 #define ACCUM_REGISTRY_H
 
+#include "access/genam.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "storage/lockdefs.h"
@@ -128,6 +129,7 @@ typedef struct AccumRegister
 	AccumLimitDef *limits;
 	bool		every_date;		/* one of them looks at the ends of days, too */
 	struct AccumLimits *parsed_limits;	/* limit_check.c's, NULL until needed */
+	struct AccumClosings *closings; /* closing.c's, NULL until needed */
 	struct AccumBatchShape *batch_shape;	/* movement_json.c's, NULL until needed */
 	struct AccumRowShape *row_shapes[ACCUM_ROLES];	/* derived_row.c's, NULL until needed */
 	struct hints_hash *row_hints[ACCUM_ROLES];	/* row_hint.c's, NULL until needed */
@@ -172,6 +174,9 @@ extern void accum_registry_init(void);
 extern AttrNumber *accum_columns_attnums(Oid relation, const AccumColumn *columns, int n);
 extern Oid	accum_schema_oid(void);
 extern Oid	accum_registry_owner(void);
+extern Oid	accum_registry_table(const char *name);
+extern SysScanDesc accum_registry_scan(Relation rel, AttrNumber attnum, RegProcedure equal,
+									   Datum key);
 extern bool accum_register_exists(const char *name);
 extern Oid	accum_register_owner(AccumRegister *reg);
 extern AccumRegister *accum_register_open(const char *name, LOCKMODE lockmode,
