@@ -1,10 +1,11 @@
 -- Writing documents.
 
-CREATE FUNCTION accum.register_post(p_register text, p_data jsonb) RETURNS int
+CREATE FUNCTION accum.register_post(p_register text, p_data jsonb, p_once boolean DEFAULT false)
+    RETURNS int
     LANGUAGE C VOLATILE
     AS 'MODULE_PATHNAME', 'accum_register_post';
-COMMENT ON FUNCTION accum.register_post(text, jsonb) IS
-    'Store movements, one JSON object or an array of them, all or nothing; returns their number. Keys: recorder, period, every dimension (null is the cell without one), resources (absent: 0), movement_type. Errors: 42704 unknown register, 22023 wrong keys or shape, the types'' own errors for values, each naming movement, key and value; 42501 without INSERT on the movements table.';
+COMMENT ON FUNCTION accum.register_post(text, jsonb, boolean) IS
+    'Store movements, one JSON object or an array of them, all or nothing; returns their number. Keys: recorder, period, every dimension (null is the cell without one), resources (absent: 0), movement_type. p_once (NULL: false): documents that are known already are not posted again if they have exactly these movements, attributes aside, and their movements count as stored; 23505 if they have others. Errors: 42704 unknown register, 22023 wrong keys or shape, the types'' own errors for values, each naming movement, key and value; 55000 for a closed period; 42501 without INSERT on the movements table.';
 
 CREATE FUNCTION accum.register_unpost(p_register text, p_recorder text) RETURNS int
     LANGUAGE C VOLATILE

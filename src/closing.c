@@ -18,14 +18,11 @@
 
 #include "access/htup_details.h"
 #include "access/table.h"
-#include "miscadmin.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
-#include "utils/rls.h"
 
 #include "cell.h"
 #include "closing.h"
@@ -177,14 +174,6 @@ day_text(AccumDay day)
 	return DatumGetCString(DirectFunctionCall1(date_out, DateADTGetDatum(day)));
 }
 
-/* May the current role see all values of the register's dimensions? */
-static bool
-may_see_cells(AccumRegister *reg)
-{
-	return pg_class_aclcheck(reg->movements, GetUserId(), ACL_SELECT) == ACLCHECK_OK &&
-		check_enable_rls(reg->movements, InvalidOid, true) == RLS_NONE;
-}
-
 /*
  * Refuse a change of a movement in a closed period.  Of one that is being written
  * the writer knows the cell; of one that is removed perhaps not.
@@ -198,7 +187,7 @@ accum_closing_check(AccumRegister *reg, AccumDay day, const Datum *dims, const b
 
 	if (closing == NULL)
 		return;
-	if (closing->cells.ngiven > 0 && (written || may_see_cells(reg)))
+	if (closing->cells.ngiven > 0 && (written || accum_register_visible(reg)))
 		cells = psprintf(" for %s", JsonbToCString(NULL, &closing->dimensions->root,
 												   VARSIZE(closing->dimensions)));
 	ereport(ERROR,

@@ -34,6 +34,7 @@
 #include "movement_delete.h"
 #include "movement_json.h"
 #include "movement_write.h"
+#include "once.h"
 #include "partition.h"
 #include "query.h"
 #include "recorders.h"
@@ -143,18 +144,21 @@ store_documents_ahead(AccumRegister *reg, AccumBatch *batch)
 }
 
 /*
- * accum.register_post(p_register text, p_data jsonb) returns int
+ * accum.register_post(p_register text, p_data jsonb, p_once boolean) returns int
  *
  * Store the movements in p_data, one object or an array; returns their number.
- * All or nothing.
+ * All or nothing.  With p_once documents that are there already, with the same
+ * movements, count as stored.
  */
 Datum
 accum_register_post(PG_FUNCTION_ARGS)
 {
 	AccumRegister *reg = open_argument(fcinfo, ACL_INSERT);
 	AccumBatch *batch = accum_batch_decode(reg, PG_ARGISNULL(1) ? NULL : PG_GETARG_JSONB_P(1), NULL);
-	int			n = 0;
+	int			n = batch->nrows;
 
+	if (n > 0 && !PG_ARGISNULL(2) && PG_GETARG_BOOL(2))
+		accum_once_filter(reg, batch);
 	if (batch->nrows > 0)
 	{
 		if (accum_partitions_missing(reg, batch->units, batch->nunits))
@@ -162,21 +166,11 @@ accum_register_post(PG_FUNCTION_ARGS)
 			store_documents_ahead(reg, batch);
 			accum_partitions_create_missing(reg, batch->units, batch->nunits);
 		}
-		n = store_rows(reg, batch);
+		n += store_rows(reg, batch) - batch->nrows;
 	}
 	tuplestore_end(batch->rows);
 	accum_stats_add(reg, ACCUM_STAT_POSTS, 1);
 	PG_RETURN_INT32(n);
-}
-
-/* First and last-but-excluded instant of the partition unit, as parameters. */
-static void
-unit_bounds(AccumRegister *reg, AccumDay unit, Datum *from, Datum *to)
-{
-	AccumDay	next = accum_unit_next(unit, reg->partition_by);
-
-	*from = TimestampTzGetDatum(accum_zone_day_start(&reg->zone, unit));
-	*to = TimestampTzGetDatum(accum_zone_day_start(&reg->zone, next));
 }
 
 /* accum_recorders_lock as the register's owner, who first claims a document. */
@@ -227,7 +221,7 @@ delete_with_sql(AccumRegister *reg, const AccumDocumentLock *lock)
 	{
 		Datum		values[3] = {PointerGetDatum(lock->recorders)};
 
-		unit_bounds(reg, lfirst_int(lc), &values[1], &values[2]);
+		accum_recorders_unit_bounds(reg, lfirst_int(lc), &values[1], &values[2]);
 		n += accum_query_run_at(*plan, values, lock->seen, SPI_OK_DELETE);
 	}
 	accum_query_end(&state);
@@ -327,7 +321,7 @@ static void
 repost_values(AccumRegister *reg, Datum recorder, AccumDay unit, Datum *values)
 {
 	values[0] = recorder;
-	unit_bounds(reg, unit, &values[1], &values[2]);
+	accum_recorders_unit_bounds(reg, unit, &values[1], &values[2]);
 }
 
 /*
@@ -402,7 +396,7 @@ static void
 repost_document(AccumRegister *reg, Datum recorder, const AccumDocumentLock *lock,
 				AccumBatch *batch, AccumChange *change)
 {
-	AccumDifference *difference = accum_difference_create(reg, batch);
+	AccumDifference *difference = accum_difference_create(reg, batch, true);
 	Datum	   *kept = palloc_extended(sizeof(Datum) * Max(batch->nrows, 1), MCXT_ALLOC_HUGE);
 	Tuplestorestate *missing = tuplestore_begin_heap(false, false, work_mem);
 	List	   *to_clean = NIL;

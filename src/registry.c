@@ -31,6 +31,7 @@
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/rls.h"
 #include "utils/typcache.h"
 
 #include "compat.h"
@@ -654,6 +655,14 @@ accum_register_owner(AccumRegister *reg)
 
 	table_close(rel, NoLock);
 	return owner;
+}
+
+/* May the current role see all movements of a register? */
+bool
+accum_register_visible(AccumRegister *reg)
+{
+	return pg_class_aclcheck(reg->movements, GetUserId(), ACL_SELECT) == ACLCHECK_OK &&
+		check_enable_rls(reg->movements, InvalidOid, true) == RLS_NONE;
 }
 
 /*

@@ -74,12 +74,14 @@ typedef enum AccumPlanPurpose
 	ACCUM_PLAN_NOTE,
 	ACCUM_PLAN_COUNT,	/* inspect.c */
 	ACCUM_PLAN_OLDEST,
+	ACCUM_PLAN_ONCE,	/* once.c */
 	ACCUM_PLAN_INSERT,	/* post.c */
 	ACCUM_PLAN_DELETE,
 	ACCUM_PLAN_SELECT,
 	ACCUM_PLAN_DELETE_OTHERS,
 	ACCUM_PLAN_STORE,	/* recorders.c */
 	ACCUM_PLAN_CLAIM,
+	ACCUM_PLAN_CLAIM_ALL,
 	ACCUM_PLAN_LOCK,
 	ACCUM_PLAN_UNITS,
 	ACCUM_PLAN_BUMP
@@ -179,6 +181,7 @@ extern SysScanDesc accum_registry_scan(Relation rel, AttrNumber attnum, RegProce
 									   Datum key);
 extern bool accum_register_exists(const char *name);
 extern Oid	accum_register_owner(AccumRegister *reg);
+extern bool accum_register_visible(AccumRegister *reg);
 extern AccumRegister *accum_register_open(const char *name, LOCKMODE lockmode,
 										  const AccumAccess *access);
 extern AccumRegister *accum_register_named(FunctionCallInfo fcinfo, LOCKMODE lockmode,
