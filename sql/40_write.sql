@@ -24,3 +24,11 @@ CREATE FUNCTION accum.register_repost(p_register text, p_recorder text, p_data j
     AS 'MODULE_PATHNAME', 'accum_register_repost';
 COMMENT ON FUNCTION accum.register_repost(text, text, jsonb) IS
     'Make a document consist of the movements in p_data; returns their number. Rows that stay the same stay as they are, new ones are of movement_type adjustment, and derived tables change by the net difference. An empty array removes the document. Errors as register_post, and 22023 for a recorder key that is not p_recorder.';
+
+CREATE FUNCTION accum.register_reconcile(p_register text, p_recorder text, p_period timestamptz,
+                                         p_desired jsonb, p_dimensions jsonb DEFAULT NULL)
+    RETURNS SETOF jsonb
+    LANGUAGE C VOLATILE
+    AS 'MODULE_PATHNAME', 'accum_register_reconcile';
+COMMENT ON FUNCTION accum.register_reconcile(text, text, timestamptz, jsonb, jsonb) IS
+    'Make balances at p_period what was counted: the document p_recorder becomes the differences, and they are returned. p_period: an instant; midnight of the register''s time zone is the end of that day, and differences are dated its last microsecond. p_desired: the keys of register_post without period; a resource that is absent was not counted and stays as it is. p_dimensions: cells with these values that were not counted become zero; {}: all cells; NULL: none but those counted. Writers wait until the transaction ends. Errors: those of register_repost, 22023 for a cell that is counted twice or lies outside p_dimensions, 42809 for a register without balances.';

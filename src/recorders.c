@@ -385,6 +385,40 @@ accum_recorders_claim_all(AccumRegister *reg, ArrayType *recorders)
 }
 
 /*
+ * The first days of the partition units in which documents have, or had, movements:
+ * a list of ints, allocated in result_context, in ascending order without repetition.
+ */
+List *
+accum_recorders_units(AccumRegister *reg, ArrayType *recorders, Snapshot snapshot,
+					  MemoryContext result_context)
+{
+	AccumPlanKey key = {.purpose = ACCUM_PLAN_UNITS};
+	SPIPlanPtr *plan = accum_register_plan(reg, &key);
+	Oid			array_type = get_array_type(reg->recorder.type);
+	Datum		value = PointerGetDatum(recorders);
+	List	   *units = NIL;
+	MemoryContext old;
+	uint64		n;
+
+	if (*plan == NULL)
+		*plan = accum_query_prepare(psprintf("SELECT DISTINCT unit_start FROM %s "
+											 "WHERE recorder = ANY ($1) AND unit_start > '-infinity' "
+											 "ORDER BY unit_start", reg->relation_names[ACCUM_RECORDERS]),
+									1, &array_type, false);
+	n = accum_query_run_at(*plan, &value, snapshot, SPI_OK_SELECT);
+	old = MemoryContextSwitchTo(result_context);
+	for (uint64 i = 0; i < n; i++)
+	{
+		bool		isnull;
+		Datum		unit = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull);
+
+		units = lappend_int(units, DatumGetDateADT(unit));
+	}
+	MemoryContextSwitchTo(old);
+	return units;
+}
+
+/*
  * accum_recorders_lock with statements.  The first one locks, in key order, the rows
  * that it sees; the second one, whose snapshot is younger than the locks, sees what the
  * last holder of the locks left.
@@ -394,14 +428,12 @@ lock_with_sql(AccumRegister *reg, ArrayType *recorders, AccumDocumentLock *lock,
 			  MemoryContext result_context)
 {
 	AccumPlanKey lock_key = {.purpose = ACCUM_PLAN_LOCK};
-	AccumPlanKey units_key = {.purpose = ACCUM_PLAN_UNITS};
 	SPIPlanPtr *plan = accum_register_plan(reg, &lock_key);
 	Oid			array_type = get_array_type(reg->recorder.type);
 	Datum		value = PointerGetDatum(recorders);
 	const char *map = reg->relation_names[ACCUM_RECORDERS];
 	MemoryContext old;
 	bool		isnull;
-	uint64		n;
 
 	if (*plan == NULL)
 		*plan = accum_query_prepare(psprintf("WITH locked AS (SELECT recorder FROM %s "
@@ -420,25 +452,10 @@ lock_with_sql(AccumRegister *reg, ArrayType *recorders, AccumDocumentLock *lock,
 	}
 	old = MemoryContextSwitchTo(result_context);
 	lock->recorders = DatumGetArrayTypePCopy(value);
-	value = PointerGetDatum(lock->recorders);
 	MemoryContextSwitchTo(old);
 
-	plan = accum_register_plan(reg, &units_key);
-	if (*plan == NULL)
-		*plan = accum_query_prepare(psprintf("SELECT DISTINCT unit_start FROM %s "
-											 "WHERE recorder = ANY ($1) AND unit_start > '-infinity' "
-											 "ORDER BY unit_start", map),
-									1, &array_type, false);
 	lock->seen = RegisterSnapshot(GetTransactionSnapshot());
-	n = accum_query_run_at(*plan, &value, lock->seen, SPI_OK_SELECT);
-	old = MemoryContextSwitchTo(result_context);
-	for (uint64 i = 0; i < n; i++)
-	{
-		Datum		unit = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull);
-
-		lock->units = lappend_int(lock->units, DatumGetDateADT(unit));
-	}
-	MemoryContextSwitchTo(old);
+	lock->units = accum_recorders_units(reg, lock->recorders, lock->seen, result_context);
 	return true;
 }
 

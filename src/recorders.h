@@ -32,6 +32,8 @@ extern void accum_recorders_unit_bounds(AccumRegister *reg, AccumDay unit, Datum
 										Datum *to);
 extern void accum_recorder_claim(AccumRegister *reg, Datum recorder);
 extern ArrayType *accum_recorders_claim_all(AccumRegister *reg, ArrayType *recorders);
+extern List *accum_recorders_units(AccumRegister *reg, ArrayType *recorders, Snapshot snapshot,
+								   MemoryContext result_context);
 extern bool accum_recorders_lock(AccumRegister *reg, ArrayType *recorders,
 								 AccumDocumentLock *lock);
 extern void accum_recorders_bump(AccumRegister *reg, AccumDocumentLock *lock);

@@ -75,8 +75,8 @@ typedef enum AccumPlanPurpose
 	ACCUM_PLAN_COUNT,	/* inspect.c */
 	ACCUM_PLAN_OLDEST,
 	ACCUM_PLAN_ONCE,	/* once.c */
-	ACCUM_PLAN_INSERT,	/* post.c */
-	ACCUM_PLAN_DELETE,
+	ACCUM_PLAN_DELETE,	/* post.c */
+	ACCUM_PLAN_INSERT,	/* document.c */
 	ACCUM_PLAN_SELECT,
 	ACCUM_PLAN_DELETE_OTHERS,
 	ACCUM_PLAN_STORE,	/* recorders.c */
