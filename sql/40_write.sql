@@ -32,3 +32,10 @@ CREATE FUNCTION accum.register_reconcile(p_register text, p_recorder text, p_per
     AS 'MODULE_PATHNAME', 'accum_register_reconcile';
 COMMENT ON FUNCTION accum.register_reconcile(text, text, timestamptz, jsonb, jsonb) IS
     'Make balances at p_period what was counted: the document p_recorder becomes the differences, and they are returned. p_period: an instant; midnight of the register''s time zone is the end of that day, and differences are dated its last microsecond. p_desired: the keys of register_post without period; a resource that is absent was not counted and stays as it is. p_dimensions: cells with these values that were not counted become zero; {}: all cells; NULL: none but those counted. Writers wait until the transaction ends. Errors: those of register_repost, 22023 for a cell that is counted twice or lies outside p_dimensions, 42809 for a register without balances.';
+
+CREATE FUNCTION accum.register_preview(p_register text, p_recorder text, p_data jsonb)
+    RETURNS TABLE (dimensions jsonb, before jsonb, after jsonb, broken_limits text[], closed boolean)
+    LANGUAGE C VOLATILE
+    AS 'MODULE_PATHNAME', 'accum_register_preview';
+COMMENT ON FUNCTION accum.register_preview(text, text, jsonb) IS
+    'What register_repost of p_recorder with p_data would change, without doing it: one row for each cell, with its balance of all movements before and after, and whether a movement that it would write or remove lies in a closed period. p_recorder NULL: register_post of p_data; p_data NULL: register_unpost. Needs SELECT on movements and derived tables. Errors of keys and values as register_post, 22023 when both are NULL.';

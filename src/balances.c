@@ -104,31 +104,31 @@ accum_balances_close(AccumBalances *balances)
  * none.
  */
 void
-accum_balance_of_cell(AccumRegister *reg, const AccumFilter *cell, TimestampTz before,
+accum_balance_of_cell(AccumRegister *reg, Datum *dims, bool *nulls, TimestampTz before,
 					  AccumSum *sums)
 {
 	Size		size = sizeof(AccumSum) * reg->nresources;
+	AccumFilter cell = {.values = dims,.nulls = nulls,.ngiven = reg->ndims};
 	MemoryContext context = CurrentMemoryContext;
 	AccumBalances balances;
 	AccumCut	cut;
-	Datum	   *dims;
-	bool	   *nulls;
 
+	cell.given = palloc(sizeof(bool) * (reg->ndims + 1));
+	memset(cell.given, true, sizeof(bool) * reg->ndims);
 	memset(sums, 0, size);
 	if (before == DT_NOEND && accum_register_has(reg, ACCUM_BALANCE_CACHE) &&
-		accum_cell_read_current(reg, cell, sums))
+		accum_cell_read_current(reg, &cell, sums))
 		return;
 	memset(sums, 0, size);
 	accum_zone_cut(&reg->zone, DT_NOBEGIN, before, reg->totals_period, ACCUM_UNIT_YEAR, &cut);
-	if (accum_cell_read_cut(reg, cell, &cut, sums))
+	if (accum_cell_read_cut(reg, &cell, &cut, sums))
 		return;
 
 	memset(sums, 0, size);
-	dims = palloc(sizeof(Datum) * (reg->ndims + 1));
-	nulls = palloc(sizeof(bool) * (reg->ndims + 1));
-	accum_balances_open(&balances, reg, cell, before);
+	accum_balances_open(&balances, reg, &cell, before);
 	MemoryContextSwitchTo(context);
-	(void) accum_balances_next(&balances, dims, nulls, sums);
+	(void) accum_balances_next(&balances, palloc(sizeof(Datum) * (reg->ndims + 1)),
+							   palloc(sizeof(bool) * (reg->ndims + 1)), sums);
 	accum_balances_close(&balances);
 }
 

@@ -22,7 +22,7 @@ extern void accum_balances_open(AccumBalances *balances, AccumRegister *reg,
 extern bool accum_balances_next(AccumBalances *balances, Datum *dims, bool *nulls,
 								AccumSum *sums);
 extern void accum_balances_close(AccumBalances *balances);
-extern void accum_balance_of_cell(AccumRegister *reg, const AccumFilter *cell,
+extern void accum_balance_of_cell(AccumRegister *reg, Datum *dims, bool *nulls,
 								  TimestampTz before, AccumSum *sums);
 extern Jsonb *accum_sums_to_jsonb(AccumRegister *reg, const AccumSum *sums);
 

@@ -19,18 +19,17 @@
 #include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
-#include "common/hashfn.h"
 #include "executor/tuptable.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/datum.h"
 #include "utils/fmgrprotos.h"
 #include "utils/snapmgr.h"
 
 #include "balances.h"
 #include "cell.h"
+#include "cell_set.h"
 #include "direct.h"
 #include "document.h"
 #include "json_value.h"
@@ -40,33 +39,16 @@
 
 PG_FUNCTION_INFO_V1(accum_register_reconcile);
 
-/* A cell that was counted, or that is zero because it was not. */
+/*
+ * A cell that was counted, or that is zero because it was not.  Its sums are the
+ * balance, in the end without what the document itself adds.
+ */
 typedef struct Cell
 {
-	Datum	   *dims;
-	bool	   *nulls;
+	AccumSetCell cell;
 	HeapTuple	counted;		/* its row of the batch; NULL: it was not counted */
 	const bool *given;			/* which of its resources were counted */
-	AccumSum   *sums;			/* the balance, in the end without the document's own */
 } Cell;
-
-typedef struct CellSlot
-{
-	int64		dim_hash;
-	char		status;
-	Cell	   *cell;
-} CellSlot;
-
-#define SH_PREFIX cells
-#define SH_ELEMENT_TYPE CellSlot
-#define SH_KEY_TYPE int64
-#define SH_KEY dim_hash
-#define SH_HASH_KEY(tb, key) murmurhash32((uint32) (key))
-#define SH_EQUAL(tb, a, b) ((a) == (b))
-#define SH_SCOPE static inline
-#define SH_DECLARE
-#define SH_DEFINE
-#include "lib/simplehash.h"
 
 typedef struct Count
 {
@@ -76,43 +58,8 @@ typedef struct Count
 	const AccumFilter *scope;	/* whose cells are zero if not counted; or NULL */
 	AccumBatch *batch;			/* what was counted */
 	bool	   *given;			/* by row and resource */
-	cells_hash *slots;
-	List	   *cells;			/* in the order in which they came */
+	AccumCellSet *cells;		/* of Cell */
 } Count;
-
-/* The cell with these dimensions, NULL when the count does not have it. */
-static Cell *
-find_cell(Count *count, const Datum *dims, const bool *nulls)
-{
-	CellSlot   *slot = cells_lookup(count->slots, accum_cell_hash(count->reg, dims, nulls));
-
-	if (slot != NULL &&
-		!accum_cell_equal(count->reg, slot->cell->dims, slot->cell->nulls, dims, nulls))
-		accum_cell_collision(count->reg, dims, nulls);
-	return slot == NULL ? NULL : slot->cell;
-}
-
-/* Add a cell, which is not there yet. */
-static Cell *
-add_cell(Count *count, const Datum *dims, const bool *nulls)
-{
-	AccumRegister *reg = count->reg;
-	Cell	   *cell = palloc0(sizeof(Cell));
-	bool		found;
-
-	cell->dims = palloc0(sizeof(Datum) * (reg->ndims + 1));
-	cell->nulls = palloc0(sizeof(bool) * (reg->ndims + 1));
-	for (int i = 0; i < reg->ndims; i++)
-	{
-		cell->nulls[i] = nulls[i];
-		if (!nulls[i])
-			cell->dims[i] = datumCopy(dims[i], reg->dims[i].typbyval, reg->dims[i].typlen);
-	}
-	cell->sums = palloc0(sizeof(AccumSum) * reg->nresources);
-	cells_insert(count->slots, accum_cell_hash(reg, dims, nulls), &found)->cell = cell;
-	count->cells = lappend(count->cells, cell);
-	return cell;
-}
 
 /* Append an object of p_desired with the moment as its period. */
 static void
@@ -177,7 +124,7 @@ dated_movements(Count *count, Jsonb *desired)
 
 /* Does a cell lie in the scope of the count? */
 static bool
-in_scope(const Count *count, const Cell *cell)
+in_scope(const Count *count, const AccumSetCell *cell)
 {
 	const AccumFilter *scope = count->scope;
 
@@ -199,7 +146,7 @@ count_read(Count *count, Jsonb *desired, const char *recorder)
 	TupleTableSlot *slot;
 
 	count->batch = accum_batch_decode(reg, dated_movements(count, desired), recorder);
-	count->slots = cells_create(CurrentMemoryContext, count->batch->nrows, NULL);
+	count->cells = accum_cell_set_create(reg, sizeof(Cell));
 	slot = MakeSingleTupleTableSlot(count->batch->desc, &TTSOpsMinimalTuple);
 	tuplestore_rescan(count->batch->rows);
 	for (int i = 0; tuplestore_gettupleslot(count->batch->rows, true, false, slot); i++)
@@ -211,17 +158,17 @@ count_read(Count *count, Jsonb *desired, const char *recorder)
 		slot_getallattrs(slot);
 		dims = slot->tts_values + ACCUM_BATCH_DIMS;
 		nulls = slot->tts_isnull + ACCUM_BATCH_DIMS;
-		if (find_cell(count, dims, nulls) != NULL)
+		if (accum_cell_set_find(count->cells, dims, nulls) != NULL)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("movement %d counts a cell that was counted before", i + 1),
 					 errdetail("Cell %s is there twice.", accum_cell_text(reg, dims, nulls))));
-		cell = add_cell(count, dims, nulls);
-		if (!in_scope(count, cell))
+		cell = accum_cell_set_add(count->cells, dims, nulls);
+		if (!in_scope(count, &cell->cell))
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("movement %d counts a cell that is not in p_dimensions", i + 1),
-					 errdetail("It is cell %s.", accum_cell_text(reg, cell->dims, cell->nulls))));
+					 errdetail("It is cell %s.", accum_cell_text(reg, dims, nulls))));
 		cell->counted = ExecCopySlotHeapTuple(slot);
 		cell->given = &count->given[i * reg->nresources];
 	}
@@ -243,27 +190,20 @@ read_balances(Count *count)
 
 	if (count->scope == NULL)
 	{
-		foreach(lc, count->cells)
+		foreach(lc, accum_cell_set_cells(count->cells))
 		{
-			Cell	   *cell = lfirst(lc);
-			AccumFilter filter = {.values = cell->dims,.nulls = cell->nulls,.ngiven = reg->ndims};
+			AccumSetCell *cell = lfirst(lc);
 
-			filter.given = palloc(sizeof(bool) * (reg->ndims + 1));
-			memset(filter.given, true, reg->ndims);
-			accum_balance_of_cell(reg, &filter, before, cell->sums);
+			accum_balance_of_cell(reg, cell->dims, cell->nulls, before, cell->sums);
 		}
 		return;
 	}
-	foreach(lc, count->cells)
-		memset(((Cell *) lfirst(lc))->sums, 0, sizeof(AccumSum) * reg->nresources);
 	accum_balances_open(&balances, reg, count->scope, before);
 	MemoryContextSwitchTo(context);
 	while (accum_balances_next(&balances, dims, nulls, sums))
 	{
-		Cell	   *cell = find_cell(count, dims, nulls);
+		AccumSetCell *cell = accum_cell_set_add(count->cells, dims, nulls);
 
-		if (cell == NULL)
-			cell = add_cell(count, dims, nulls);
 		memcpy(cell->sums, sums, sizeof(AccumSum) * reg->nresources);
 	}
 	accum_balances_close(&balances);
@@ -292,9 +232,9 @@ check_snapshot(Count *count)
 	ListCell   *lc;
 	ListCell   *old;
 
-	foreach(lc, count->cells)
+	foreach(lc, accum_cell_set_cells(count->cells))
 	{
-		Cell	   *cell = lfirst(lc);
+		AccumSetCell *cell = lfirst(lc);
 
 		before = lappend(before, cell->sums);
 		cell->sums = palloc0(sizeof(AccumSum) * reg->nresources);
@@ -302,15 +242,15 @@ check_snapshot(Count *count)
 	PushActiveSnapshot(GetLatestSnapshot());
 	read_balances(count);
 	PopActiveSnapshot();
-	if (list_length(count->cells) != list_length(before))
+	if (list_length(accum_cell_set_cells(count->cells)) != list_length(before))
 		accum_direct_serialization_failure(TM_Updated);
-	forboth(lc, count->cells, old, before)
+	forboth(lc, accum_cell_set_cells(count->cells), old, before)
 	{
 		for (int i = 0; i < reg->nresources; i++)
 		{
 			AccumSum   *sum = &((AccumSum *) lfirst(old))[i];
 
-			sum_subtract(sum, &((Cell *) lfirst(lc))->sums[i], reg->resources[i].type);
+			sum_subtract(sum, &((AccumSetCell *) lfirst(lc))->sums[i], reg->resources[i].type);
 			if (!accum_sum_is_zero(sum, reg->resources[i].type))
 				accum_direct_serialization_failure(TM_Updated);
 		}
@@ -325,12 +265,12 @@ leave_out(void *arg, HeapTuple row, TupleDesc desc)
 	AccumRegister *reg = count->reg;
 	Datum	   *values = palloc(sizeof(Datum) * desc->natts);
 	bool	   *nulls = palloc(sizeof(bool) * desc->natts);
-	Cell	   *cell;
+	AccumSetCell *cell;
 
 	heap_deform_tuple(row, desc, values, nulls);
 	if (DatumGetTimestampTz(values[ACCUM_BATCH_PERIOD]) > count->moment)
 		return;
-	cell = find_cell(count, values + ACCUM_BATCH_DIMS, nulls + ACCUM_BATCH_DIMS);
+	cell = accum_cell_set_find(count->cells, values + ACCUM_BATCH_DIMS, nulls + ACCUM_BATCH_DIMS);
 	for (int i = 0; cell != NULL && i < reg->nresources; i++)
 		accum_sum_add_value(&cell->sums[i], reg->resources[i].type,
 							values[ACCUM_BATCH_DIMS + reg->ndims + i], -1);
@@ -354,8 +294,8 @@ make_difference(const Count *count, const Cell *cell, Datum *values, bool *nulls
 	memset(nulls, false, sizeof(bool) * ACCUM_BATCH_DIMS);
 	for (int i = 0; i < reg->ndims; i++)
 	{
-		values[ACCUM_BATCH_DIMS + i] = cell->dims[i];
-		nulls[ACCUM_BATCH_DIMS + i] = cell->nulls[i];
+		values[ACCUM_BATCH_DIMS + i] = cell->cell.dims[i];
+		nulls[ACCUM_BATCH_DIMS + i] = cell->cell.nulls[i];
 	}
 	for (int i = 0; i < reg->nresources; i++)
 	{
@@ -366,14 +306,14 @@ make_difference(const Count *count, const Cell *cell, Datum *values, bool *nulls
 		if (cell->counted != NULL && cell->given[i])
 			accum_sum_add_value(&sum, resource->type, values[column], 1);
 		if (cell->counted == NULL || cell->given[i])
-			sum_subtract(&sum, &cell->sums[i], resource->type);
+			sum_subtract(&sum, &cell->cell.sums[i], resource->type);
 		differs = differs || !accum_sum_is_zero(&sum, resource->type);
 		if (!accum_sum_to_value(&sum, resource->type, resource->typmod, &values[column]))
 			ereport(ERROR,
 					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 					 errmsg("difference of resource \"%s\" is out of range", resource->name),
 					 errdetail("It is that of cell %s.",
-							   accum_cell_text(reg, cell->dims, cell->nulls))));
+							   accum_cell_text(reg, cell->cell.dims, cell->cell.nulls))));
 		nulls[column] = false;
 	}
 	return differs;
@@ -393,7 +333,7 @@ make_document(const Count *count)
 	document->desc = desc;
 	document->rows = tuplestore_begin_heap(false, false, work_mem);
 	document->units = palloc(sizeof(AccumDay));
-	foreach(lc, count->cells)
+	foreach(lc, accum_cell_set_cells(count->cells))
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (!make_difference(count, lfirst(lc), values, nulls))
