@@ -1,6 +1,6 @@
 /*
  * define.c
- *		register_create, register_create_sql, register_drop.
+ *		register_create, register_create_sql, register_clear, register_drop.
  *
  * A register's relations and functions are made by the caller, who owns them.
  * Its rows in the registry are written as the registry's owner, once the caller
@@ -20,14 +20,17 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
+#include "utils/fmgrprotos.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 
+#include "closing.h"
 #include "compat.h"
 #include "ddl.h"
 #include "define.h"
 #include "definition.h"
+#include "guarded.h"
 #include "limit.h"
 #include "partition.h"
 #include "pending.h"
@@ -37,6 +40,7 @@
 
 PG_FUNCTION_INFO_V1(accum_register_create);
 PG_FUNCTION_INFO_V1(accum_register_create_sql);
+PG_FUNCTION_INFO_V1(accum_register_clear);
 PG_FUNCTION_INFO_V1(accum_register_drop);
 
 PG_FUNCTION_INFO_V1(accum_guard_drop);
@@ -264,6 +268,54 @@ accum_register_has_movements(AccumRegister *reg)
 	accum_query_end(&state);
 	UnregisterSnapshot(snapshot);
 	return found;
+}
+
+static void
+check_open(AccumRegister *reg)
+{
+	AccumDay	latest = accum_closing_latest(reg);
+
+	if (latest != ACCUM_DAY_MIN)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("register \"%s\" has a closed period", reg->name),
+				 errdetail("The register, or a part of it, is closed through %s.",
+						   DatumGetCString(DirectFunctionCall1(date_out, DateADTGetDatum(latest)))),
+				 errhint("Open it with accum.register_reopen().")));
+}
+
+/*
+ * accum.register_clear(p_name text, force boolean DEFAULT false) returns void
+ *
+ * Empty a register, which stays as it is otherwise; one that holds movements only
+ * with force, one with a closed period not at all.
+ */
+Datum
+accum_register_clear(PG_FUNCTION_ARGS)
+{
+	AccumAccess access = {.owner = true};
+	AccumRegister *reg;
+	AccumQueryState state;
+
+	PreventCommandIfReadOnly("register_clear()");
+	reg = accum_register_named(fcinfo, AccessExclusiveLock, &access);
+	check_open(reg);
+	if ((PG_ARGISNULL(1) || !PG_GETARG_BOOL(1)) && accum_register_has_movements(reg))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("register \"%s\" holds movements", reg->name),
+				 errhint("Use register_clear(p_name, force => true) to remove them.")));
+
+	accum_query_begin(&state, GetUserId());
+	for (AccumRole role = 0; role < ACCUM_ROLES; role++)
+	{
+		if (accum_register_has(reg, role))
+			(void) accum_guarded_run_newest(reg, reg->relations[role],
+											psprintf("TRUNCATE %s", reg->relation_names[role]),
+											SPI_OK_UTILITY);
+	}
+	accum_query_end(&state);
+	PG_RETURN_VOID();
 }
 
 /*

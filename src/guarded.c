@@ -4,7 +4,7 @@
  *
  * Deltas, derived tables and the recorders map have a trigger (triggers.c) that
  * refuses every statement but those of this module: while it runs one, it says
- * on which table.
+ * on which table.  Movements have one that refuses to truncate them.
  */
 #include "postgres.h"
 
