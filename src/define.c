@@ -299,6 +299,7 @@ accum_register_clear(PG_FUNCTION_ARGS)
 
 	PreventCommandIfReadOnly("register_clear()");
 	reg = accum_register_named(fcinfo, AccessExclusiveLock, &access);
+	accum_pending_flush();
 	check_open(reg);
 	if ((PG_ARGISNULL(1) || !PG_GETARG_BOOL(1)) && accum_register_has_movements(reg))
 		ereport(ERROR,

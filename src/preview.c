@@ -27,6 +27,7 @@
 #include "difference.h"
 #include "document.h"
 #include "json_value.h"
+#include "pending.h"
 
 PG_FUNCTION_INFO_V1(accum_register_preview);
 
@@ -174,6 +175,7 @@ accum_register_preview(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	preview.reg = accum_register_open(text_to_cstring(PG_GETARG_TEXT_PP(0)), AccessShareLock,
 									  &access);
+	accum_pending_flush();
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	preview_compare(&preview, fcinfo);

@@ -33,6 +33,7 @@
 #include "direct.h"
 #include "document.h"
 #include "json_value.h"
+#include "pending.h"
 #include "stats.h"
 
 #define ROWS_NAME "accum_differences"
@@ -422,6 +423,7 @@ accum_register_reconcile(PG_FUNCTION_ARGS)
 	}
 	count_read(&count, PG_GETARG_JSONB_P(3), recorder);
 
+	accum_pending_flush();
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	read_balances(&count);

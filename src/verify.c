@@ -24,6 +24,7 @@
 #include "cell.h"
 #include "fold.h"
 #include "guarded.h"
+#include "pending.h"
 #include "query.h"
 #include "registry.h"
 #include "resource.h"
@@ -439,6 +440,7 @@ accum_register_repair(PG_FUNCTION_ARGS)
 
 	PreventCommandIfReadOnly("register_repair()");
 	reg = accum_register_named(fcinfo, ShareRowExclusiveLock, &access);
+	accum_pending_flush();
 	accum_query_begin(&state, GetUserId());
 	for (AccumRole role = ACCUM_BALANCE_CACHE; role < ACCUM_ROLES; role++)
 	{

@@ -76,6 +76,15 @@ SELECT accum.register_post('stock', '{"recorder": "x", "period": "2025-01-01", "
 COMMIT;
 SELECT accum.stock_balance(), pg_temp.differences('stock');
 
+-- What was posted, and is yet to be added to balances, goes as well.
+BEGIN;
+SET LOCAL pg_accumulator.coalesce = on;
+SELECT accum.register_post('stock', '{"recorder": "y", "period": "2025-01-01", "shop": 1, "n": 1}');
+SELECT accum.register_clear('stock', true);
+SELECT accum.register_post('stock', '{"recorder": "y", "period": "2025-01-01", "shop": 1, "n": 4}');
+COMMIT;
+SELECT accum.stock_balance(), pg_temp.differences('stock');
+
 -- Triggers of the owner's fire, and what refers to movements is in the way.
 CREATE FUNCTION accum.told() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE WARNING 'truncated %', TG_TABLE_NAME; RETURN NULL; END $$;
 CREATE TRIGGER told AFTER TRUNCATE ON accum.stock_movements FOR EACH STATEMENT EXECUTE FUNCTION accum.told();

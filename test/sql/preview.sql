@@ -57,6 +57,12 @@ SELECT pg_temp.state('goods') = :'state' AS nothing_changed;
 -- Within one statement it sees what was done before.
 SELECT accum.register_post('goods', pg_temp.line('d', '2026-05-02', 1, 0) || '{"recorder": "d"}'), (SELECT before FROM accum.register_preview('goods', 'd', NULL));
 
+BEGIN;
+SET LOCAL pg_accumulator.coalesce = on;
+SELECT accum.register_post('goods', pg_temp.line('e', '2026-05-02', 1, 0) || '{"recorder": "e"}');
+SELECT before, after FROM accum.register_preview('goods', 'f', pg_temp.line('e', '2026-05-02', 2, 0));
+ROLLBACK;
+
 -- Without dimensions, without cache, and with floating point.
 SELECT accum.register_create('flow', '{}', '{"n": "real", "m": "bigint"}', kind => 'turnover', high_write => true);
 SELECT accum.register_post('flow', '{"recorder": "a", "period": "2026-05-05", "n": 5.1, "m": 7}');

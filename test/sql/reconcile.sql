@@ -97,6 +97,15 @@ SELECT pg_temp.count('{"shelf": 1, "item": "nut", "pieces": 77}');
 SELECT pg_temp.count('{"shelf": 1, "item": "nut", "pieces": 78}', '{"shelf": 1}');
 RESET ROLE;
 
+-- It counts what the transaction has posted, and is yet to be added to balances.
+BEGIN;
+SET LOCAL pg_accumulator.coalesce = on;
+SELECT accum.register_post('store', '{"recorder": "late", "period": "2026-05-02", "shelf": 5, "item": "x", "pieces": 3}');
+SELECT r -> 'pieces' FROM accum.register_reconcile('store', 'c2', '2026-05-31', '{"shelf": 5, "item": "x", "pieces": 5}') AS r;
+SELECT r -> 'pieces' FROM accum.register_reconcile('store', 'c3', '2026-05-31', '{"shelf": 5, "item": "x", "pieces": 6}', '{"shelf": 5}') AS r;
+COMMIT;
+SELECT accum.store_balance('{"shelf": 5}'), pg_temp.differences('store');
+
 -- Without dimensions; high_write; floating point.
 SELECT accum.register_create('one', '{}', '[{"name": "n", "type": "bigint"}, {"name": "f", "type": "double precision"}]', high_write => true);
 SELECT accum.register_post('one', '{"recorder": "a", "period": "2026-05-05", "n": 5, "f": 1.5}');

@@ -114,6 +114,14 @@ SELECT DISTINCT status FROM accum.register_verify('hot');
 SELECT accum._delta_flush_register('hot') > 0, pg_temp.differences('hot');
 SELECT qty, movements_count FROM accum.hot_balance_cache WHERE shop = 11;
 
+-- What is yet to be added to balances is not missing.
+BEGIN;
+SET LOCAL pg_accumulator.coalesce = on;
+SELECT accum.register_post(r, '{"recorder": "late", "period": "2025-03-01", "shop": 1, "item": "i1", "qty": 4, "pieces": 1}') FROM unnest('{books,flows,hot}'::text[]) AS r;
+SELECT accum.register_repair(r) FROM unnest('{books,flows,hot}'::text[]) AS r;
+COMMIT;
+SELECT pg_temp.differences(r) FROM unnest('{books,flows,hot}'::text[]) AS r;
+
 -- For the owner; not in a read-only transaction.
 SET ROLE regress_accum_keeper;
 SELECT pg_temp.try($$SELECT accum.register_repair('books')$$);
