@@ -110,7 +110,7 @@ accum_register_close(PG_FUNCTION_ARGS)
 	{
 		ereport(NOTICE,
 				(errmsg("register \"%s\" is already closed through %s, skipping", reg->name,
-						DatumGetCString(DirectFunctionCall1(date_out, DateADTGetDatum(same->through))))));
+						accum_day_text(same->through))));
 		PG_RETURN_VOID();
 	}
 	(void) registry_write("INSERT INTO " ACCUM_SCHEMA "._register_closings "
@@ -165,7 +165,7 @@ accum_register_reopen(PG_FUNCTION_ARGS)
 					   lengthof(types), types, values, SPI_OK_UPDATE) == 0)
 		ereport(NOTICE,
 				(errmsg("register \"%s\" is open from %s on, skipping", reg->name,
-						DatumGetCString(DirectFunctionCall1(date_out, DateADTGetDatum(from))))));
+						accum_day_text(from))));
 	forget_closings(reg);
 	PG_RETURN_VOID();
 }

@@ -168,8 +168,9 @@ accum_closing_same(AccumRegister *reg, const AccumFilter *cells)
 	return found;
 }
 
-static char *
-day_text(AccumDay day)
+/* A day for people, as the session writes dates. */
+char *
+accum_day_text(AccumDay day)
 {
 	return DatumGetCString(DirectFunctionCall1(date_out, DateADTGetDatum(day)));
 }
@@ -193,8 +194,8 @@ accum_closing_check(AccumRegister *reg, AccumDay day, const Datum *dims, const b
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("a movement of %s lies in a closed period of register \"%s\"",
-					day_text(day), reg->name),
-			 errdetail("The register is closed through %s%s.", day_text(closing->through), cells),
+					accum_day_text(day), reg->name),
+			 errdetail("The register is closed through %s%s.", accum_day_text(closing->through), cells),
 			 errhint("Date the movement later, or have the register's owner call "
 					 "accum.register_reopen().")));
 }

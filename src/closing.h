@@ -19,6 +19,7 @@ extern const AccumClosing *accum_closing_find(AccumRegister *reg, AccumDay day,
 											  const Datum *dims, const bool *nulls);
 extern const AccumClosing *accum_closing_same(AccumRegister *reg, const AccumFilter *cells);
 extern AccumDay accum_closing_latest(AccumRegister *reg);
+extern char *accum_day_text(AccumDay day);
 extern void accum_closing_check(AccumRegister *reg, AccumDay day, const Datum *dims,
 								const bool *nulls, bool written);
 

@@ -20,7 +20,6 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
-#include "utils/fmgrprotos.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
@@ -280,7 +279,7 @@ check_open(AccumRegister *reg)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("register \"%s\" has a closed period", reg->name),
 				 errdetail("The register, or a part of it, is closed through %s.",
-						   DatumGetCString(DirectFunctionCall1(date_out, DateADTGetDatum(latest)))),
+						   accum_day_text(latest)),
 				 errhint("Open it with accum.register_reopen().")));
 }
 

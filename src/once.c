@@ -58,7 +58,8 @@ known_set(AccumRegister *reg, ArrayType *recorders)
 	bool		byval;
 	char		align;
 
-	known.compare = &lookup_type_cache(reg->recorder.type, TYPECACHE_CMP_PROC_FINFO)->cmp_proc_finfo;
+	known.compare = &lookup_type_cache(reg->recorder.type,
+									   TYPECACHE_CMP_PROC_FINFO)->cmp_proc_finfo;
 	get_typlenbyvalalign(reg->recorder.type, &length, &byval, &align);
 	deconstruct_array(recorders, reg->recorder.type, length, byval, align, &known.recorders, NULL,
 					  &known.n);

@@ -111,7 +111,8 @@ preview_compare(Preview *preview, FunctionCallInfo fcinfo)
 
 		accum_document_visit(reg, recorder, GetActiveSnapshot(), visit_stored, preview);
 	}
-	while ((position = accum_difference_next(preview->difference, position + 1, &values, &nulls)) >= 0)
+	while ((position = accum_difference_next(preview->difference, position + 1,
+											 &values, &nulls)) >= 0)
 		preview_add(preview, values, nulls, 1);
 }
 
