@@ -79,13 +79,15 @@ CREATE FUNCTION pg_temp.random_lines(document text) RETURNS jsonb LANGUAGE sql A
     SELECT coalesce(jsonb_agg(jsonb_build_object('recorder', document, 'a', nullif(floor(random() * 4)::int, 0), 'b', nullif('b' || floor(random() * 3), 'b0'),
         'period', date '2026-01-01' + floor(random() * 100)::int, 'n', floor(random() * 5) - 2, 'm', round((random() * 3 - 1)::numeric, 1))), '[]')
     FROM generate_series(1, floor(random() * 5)::int) $$;
-CREATE TEMP TABLE old (id uuid, recorder text, period timestamptz, a int, b text, n int, m numeric) ON COMMIT DELETE ROWS;
-CREATE TEMP TABLE new (LIKE old) ON COMMIT DELETE ROWS;
-CREATE TEMP TABLE plan (a int, b text, before jsonb, after jsonb) ON COMMIT DELETE ROWS;
+CREATE TYPE pg_temp.movement AS (id uuid, recorder text, period timestamptz, a int, b text, n int, m numeric);
+CREATE TYPE pg_temp.planned AS (a int, b text, before jsonb, after jsonb);
 CREATE TEMP TABLE verdicts (register text, kind text, cells bigint, wrong bigint);
 CREATE PROCEDURE pg_temp.random_plans(register_name text, rounds int) LANGUAGE plpgsql AS $$
 DECLARE
-    look text := format('SELECT id, recorder, period, a, b, n, m FROM accum.%I', register_name || '_movements');
+    look text := format('SELECT array_agg((id, recorder, period, a, b, n, m)::pg_temp.movement) FROM accum.%I', register_name || '_movements');
+    old pg_temp.movement[];
+    new pg_temp.movement[] := '{}';
+    plan pg_temp.planned[];
     kind text;
     document text;
     lines jsonb;
@@ -93,28 +95,29 @@ BEGIN
     FOR i IN 1..rounds LOOP
         document := 'd' || floor(random() * 40);
         kind := (ARRAY['post', 'repost', 'repost', 'repost', 'unpost'])[1 + floor(random() * 5)];
-        EXECUTE 'INSERT INTO old ' || look;
+        old := new;
         lines := pg_temp.random_lines(document);
         -- A repost keeps some of the lines.
         IF kind = 'repost' THEN
-            SELECT lines || coalesce(jsonb_agg(to_jsonb(o) - 'id') FILTER (WHERE random() < 0.6), '[]') INTO lines FROM old o WHERE recorder = document;
+            SELECT lines || coalesce(jsonb_agg(to_jsonb(o) - 'id') FILTER (WHERE random() < 0.6), '[]') INTO lines FROM unnest(old) o WHERE recorder = document;
         END IF;
-        INSERT INTO plan SELECT (dimensions ->> 'a')::int, dimensions ->> 'b', before, after
+        SELECT array_agg(((dimensions ->> 'a')::int, dimensions ->> 'b', before, after)::pg_temp.planned) INTO plan
             FROM accum.register_preview(register_name, CASE WHEN kind <> 'post' THEN document END, CASE WHEN kind <> 'unpost' THEN lines END);
         CASE kind
             WHEN 'post' THEN PERFORM accum.register_post(register_name, lines);
             WHEN 'repost' THEN PERFORM accum.register_repost(register_name, document, lines);
             ELSE PERFORM accum.register_unpost(register_name, document);
         END CASE;
-        EXECUTE 'INSERT INTO new ' || look;
+        EXECUTE look INTO new;
         INSERT INTO verdicts
-        WITH changed AS (SELECT a, b FROM old WHERE id NOT IN (SELECT id FROM new) UNION SELECT a, b FROM new WHERE id NOT IN (SELECT id FROM old)),
+        WITH o AS MATERIALIZED (SELECT * FROM unnest(old)), w AS MATERIALIZED (SELECT * FROM unnest(new)), p AS MATERIALIZED (SELECT * FROM unnest(plan)),
+        changed AS (SELECT a, b FROM o WHERE id NOT IN (SELECT id FROM w) UNION SELECT a, b FROM w WHERE id NOT IN (SELECT id FROM o)),
         truth AS (SELECT a, b,
-            (SELECT jsonb_build_object('n', coalesce(sum(n), 0), 'm', coalesce(sum(m), 0)) FROM old o WHERE (o.a, o.b) IS NOT DISTINCT FROM (c.a, c.b)),
-            (SELECT jsonb_build_object('n', coalesce(sum(n), 0), 'm', coalesce(sum(m), 0)) FROM new o WHERE (o.a, o.b) IS NOT DISTINCT FROM (c.a, c.b))
+            (SELECT jsonb_build_object('n', coalesce(sum(n), 0), 'm', coalesce(sum(m), 0)) FROM o WHERE (o.a, o.b) IS NOT DISTINCT FROM (c.a, c.b)),
+            (SELECT jsonb_build_object('n', coalesce(sum(n), 0), 'm', coalesce(sum(m), 0)) FROM w WHERE (w.a, w.b) IS NOT DISTINCT FROM (c.a, c.b))
             FROM changed c)
-        SELECT register_name, kind, (SELECT count(*) FROM plan),
-            (SELECT count(*) FROM ((TABLE truth EXCEPT ALL TABLE plan) UNION ALL (TABLE plan EXCEPT ALL TABLE truth)) x);
+        SELECT register_name, kind, (SELECT count(*) FROM p),
+            (SELECT count(*) FROM ((TABLE truth EXCEPT ALL TABLE p) UNION ALL (TABLE p EXCEPT ALL TABLE truth)) x);
         COMMIT;
     END LOOP;
 END $$;
