@@ -38,4 +38,4 @@ CREATE FUNCTION accum.register_preview(p_register text, p_recorder text, p_data 
     LANGUAGE C VOLATILE
     AS 'MODULE_PATHNAME', 'accum_register_preview';
 COMMENT ON FUNCTION accum.register_preview(text, text, jsonb) IS
-    'What register_repost of p_recorder with p_data would change, without doing it: one row for each cell, with its balance of all movements before and after, and whether a movement that it would write or remove lies in a closed period. p_recorder NULL: register_post of p_data; p_data NULL: register_unpost. Needs SELECT on movements and derived tables. Errors of keys and values as register_post, 22023 when both are NULL.';
+    'What register_repost of p_recorder with p_data would change, without doing it: one row for each cell, with its balance of all movements before and after, the names of limits that the latter would break, and whether a movement that it would write or remove lies in a closed period. p_recorder NULL: register_post of p_data; p_data NULL: register_unpost. Needs SELECT on movements and derived tables. Errors of keys and values as register_post, 22023 when both are NULL.';

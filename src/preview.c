@@ -27,6 +27,7 @@
 #include "difference.h"
 #include "document.h"
 #include "json_value.h"
+#include "limit_check.h"
 #include "pending.h"
 
 PG_FUNCTION_INFO_V1(accum_register_preview);
@@ -35,6 +36,7 @@ PG_FUNCTION_INFO_V1(accum_register_preview);
 typedef struct Cell
 {
 	AccumSetCell cell;
+	int64		movements;		/* written less removed */
 	bool		closed;			/* one of the movements lies in a closed period */
 } Cell;
 
@@ -57,6 +59,7 @@ preview_add(Preview *preview, const Datum *values, const bool *nulls, int sign)
 	for (int i = 0; i < reg->nresources; i++)
 		accum_sum_add_value(&cell->cell.sums[i], reg->resources[i].type, dims[reg->ndims + i],
 							sign);
+	cell->movements += sign;
 	if (accum_closing_find(reg, day, dims, nulls + ACCUM_BATCH_DIMS) != NULL)
 		cell->closed = true;
 }
@@ -136,6 +139,22 @@ cell_to_jsonb(AccumRegister *reg, const AccumSetCell *cell)
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }
 
+/* The names of limits that the new balance of a cell would break. */
+static ArrayType *
+broken_limits(AccumRegister *reg, const Cell *cell)
+{
+	List	   *names = accum_limits_broken_by(reg, cell->cell.dims, cell->cell.nulls,
+											   cell->cell.sums, cell->movements,
+											   GetActiveSnapshot());
+	Datum	   *values = palloc(sizeof(Datum) * (list_length(names) + 1));
+	int			n = 0;
+	ListCell   *lc;
+
+	foreach(lc, names)
+		values[n++] = CStringGetTextDatum(lfirst(lc));
+	return construct_array(values, n, TEXTOID, -1, false, TYPALIGN_INT);
+}
+
 static void
 put_cell(AccumRegister *reg, Cell *cell, ReturnSetInfo *result)
 {
@@ -149,7 +168,7 @@ put_cell(AccumRegister *reg, Cell *cell, ReturnSetInfo *result)
 	for (int i = 0; i < reg->nresources; i++)
 		accum_sum_add(&sums[i], &cell->cell.sums[i], reg->resources[i].type);
 	values[2] = JsonbPGetDatum(accum_sums_to_jsonb(reg, sums));
-	values[3] = PointerGetDatum(construct_empty_array(TEXTOID));
+	values[3] = PointerGetDatum(broken_limits(reg, cell));
 	values[4] = BoolGetDatum(cell->closed);
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }

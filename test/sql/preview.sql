@@ -63,6 +63,16 @@ SELECT accum.register_post('goods', pg_temp.line('e', '2026-05-02', 1, 0) || '{"
 SELECT before, after FROM accum.register_preview('goods', 'f', pg_temp.line('e', '2026-05-02', 2, 0));
 ROLLBACK;
 
+-- Limits that the new balance would break: each, or none of a cell without movements.
+SELECT accum.register_create('ration', '{"who": "text"}', '{"n": "int"}', limits => '[{"name": "some", "check": "n >= 1"},
+    {"name": "few", "check": "n <= 10 or who = ''chief''", "every_date": true}, {"name": "even", "check": "n % 2 = 0"}]');
+SELECT accum.register_post('ration', '{"recorder": "a", "period": "2026-05-05", "who": "ann", "n": 4}');
+SELECT (v ->> 'who'), (v ->> 'n')::int, p.after, p.broken_limits, left(pg_temp.try_code(format('SELECT accum.register_post(%L, %L)', 'ration', v || '{"recorder": "b", "period": "2026-05-06"}')), 5)
+FROM (VALUES ('{"who": "bob", "n": 12}'::jsonb), ('{"who": "ann", "n": -5}'), ('{"who": "ann", "n": 7}'), ('{"who": "chief", "n": 12}'), ('{"who": "bob", "n": 2147483647}')) AS t (v),
+     LATERAL accum.register_preview('ration', NULL, v || '{"recorder": "b", "period": "2026-05-06"}') AS p;
+SELECT after, broken_limits FROM accum.register_preview('ration', 'a', NULL);
+SELECT accum.register_drop('ration', true);
+
 -- Without dimensions, without cache, and with floating point.
 SELECT accum.register_create('flow', '{}', '{"n": "real", "m": "bigint"}', kind => 'turnover', high_write => true);
 SELECT accum.register_post('flow', '{"recorder": "a", "period": "2026-05-05", "n": 5.1, "m": 7}');
