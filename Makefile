@@ -5,7 +5,7 @@
 #   make unit                   tests of the modules that need no server
 #   make check [SUITES="..."]   every suite, on private servers; see tools/check
 #   make demo [KEEP=1]          a private server and examples/warehouse.sql on it
-#   make bench [QUICK=1] [PART=contention]
+#   make bench [QUICK=1] [PART="posts reads"] [TASK=balance]
 #                               measurements on a private server; see bench/run
 #
 # "check", "demo" and "bench" begin on a machine that has make and nothing else, so

@@ -21,10 +21,12 @@ CREATE TABLE accum._registers (
     year_start    integer NOT NULL DEFAULT 1 CHECK (year_start BETWEEN 1 AND 12),
     limits        jsonb NOT NULL DEFAULT '[]',
     created_at    timestamptz NOT NULL DEFAULT now(),
-    updated_at    timestamptz NOT NULL DEFAULT now()
+    updated_at    timestamptz NOT NULL DEFAULT now(),
+    archived_before    date,
+    archived_movements bigint NOT NULL DEFAULT 0
 );
 COMMENT ON TABLE accum._registers IS
-    'The registers of this database, one row each. dimensions, resources and attributes are arrays of {"name", "type"} in column order, limits is an array of {"name", "check", "every_date"}.';
+    'The registers of this database, one row each. dimensions, resources and attributes are arrays of {"name", "type"} in column order, limits is an array of {"name", "check", "every_date"}. archived_before: the first day that is not archived, NULL when nothing is; archived_movements: how many movements before it there were.';
 GRANT SELECT ON accum._registers TO PUBLIC;
 
 CREATE TABLE accum._register_relations (

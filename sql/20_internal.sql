@@ -131,6 +131,12 @@ RETURN (SELECT coalesce(jsonb_object_agg(c ->> 'name', c ->> 'type'), '{}')
 COMMENT ON FUNCTION accum._columns_object(jsonb) IS
     'Columns as the registry keeps them, an array of {"name", "type"}, as an object {name: type}.';
 
+CREATE FUNCTION accum._unused_rows(movements regclass, role text) RETURNS bigint
+    LANGUAGE C VOLATILE STRICT
+    AS 'MODULE_PATHNAME', 'accum_unused_rows';
+COMMENT ON FUNCTION accum._unused_rows(regclass, text) IS
+    'Rows of a derived table that have no movements: counted up to 100,000 rows, estimated from a sample of pages above; NULL when the register has no such table or the caller may not read it.';
+
 CREATE FUNCTION accum._row_count(relation regclass) RETURNS bigint
     LANGUAGE C STABLE STRICT
     AS 'MODULE_PATHNAME', 'accum_row_count';

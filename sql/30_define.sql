@@ -90,6 +90,8 @@ BEGIN ATOMIC
                            WHERE c.register = r.name AND c.dimensions IS NULL AND c.reopened_at IS NULL),
         'created_at', r.created_at,
         'movements_count', accum._movements_count(r.name),
+        'archived_before', r.archived_before,
+        'archived_movements', r.archived_movements,
         'tables', (SELECT jsonb_object_agg(t.role, c.relname)
                    FROM accum._register_relations t JOIN pg_class c ON c.oid = t.relation
                    WHERE t.register = r.name),
@@ -103,7 +105,7 @@ BEGIN ATOMIC
          JOIN accum._registers r ON r.name = t.register;
 END;
 COMMENT ON FUNCTION accum.register_info(text) IS
-    'What a register is: definition, the day through which all of it is closed, relations by role, partitions and their ranges, and movements_count (NULL when the caller may not read its totals). Errors: 42704 when there is none.';
+    'What a register is: definition, the day through which all of it is closed, relations by role, partitions and their ranges, archived_before (the first day whose movements are not archived, null when none are) and archived_movements, and movements_count (NULL when the caller may not read its totals). Errors: 42704 when there is none.';
 
 CREATE FUNCTION accum.register_stats(p_name text) RETURNS jsonb
     LANGUAGE sql STABLE
@@ -115,6 +117,8 @@ BEGIN ATOMIC
         'totals_day_rows', max(accum._row_count(t.relation)) FILTER (WHERE t.role = 'totals_day'),
         'totals_month_rows', max(accum._row_count(t.relation)) FILTER (WHERE t.role = 'totals_month'),
         'totals_year_rows', max(accum._row_count(t.relation)) FILTER (WHERE t.role = 'totals_year'),
+        'unused_rows', jsonb_object_agg(t.role, accum._unused_rows(m.relation, t.role))
+            FILTER (WHERE t.role LIKE 'totals_%' OR t.role = 'balance_cache'),
         'delta_buffer_pending', CASE WHEN bool_or(t.role = 'balance_cache_delta')
             THEN max(accum._row_count(t.relation)) FILTER (WHERE t.role = 'balance_cache_delta') ELSE 0 END,
         'last_delta_merge', (SELECT d.merged_at FROM accum._delta_merges d WHERE d.register = own.register),
@@ -128,4 +132,4 @@ BEGIN ATOMIC
     GROUP BY m.relation, own.register;
 END;
 COMMENT ON FUNCTION accum.register_stats(text) IS
-    'Size of a register: movements_count (exact, from year totals), partitions_count (with the default one), rows of the derived tables (counted up to 1,000 pages, estimated above; NULL for a table that the register does not have or the caller may not read), deltas pending and when any were folded last (NULL: never), and table_sizes in bytes by role, indexes included. Errors: 42704 when there is none.';
+    'Size of a register: movements_count (exact, from year totals), partitions_count (with the default one), rows of the derived tables (counted up to 1,000 pages, estimated above; NULL for a table that the register does not have or the caller may not read), unused_rows: how many of them have no movements, by role (estimated from a sample above 100,000 rows; see register_prune), deltas pending and when any were folded last (NULL: never), and table_sizes in bytes by role, indexes included. Errors: 42704 when there is none.';

@@ -24,3 +24,34 @@ CREATE FUNCTION accum.register_rebuild_cache(p_name text, p_dim_hash bigint DEFA
     AS 'MODULE_PATHNAME', 'accum_register_rebuild_cache';
 COMMENT ON FUNCTION accum.register_rebuild_cache(text, bigint) IS
     'Make the balance cache, or with p_dim_hash one cell of it, anew from movements; returns the number of cells. Rows of cells without movements go. Writers wait, readers do not. The caller must own the register.';
+
+CREATE FUNCTION accum._progress_row() RETURNS boolean
+    LANGUAGE C VOLATILE
+    AS 'MODULE_PATHNAME', 'accum_progress_row';
+COMMENT ON FUNCTION accum._progress_row() IS
+    'True; queries that read all movements call it for each of them, so that progress can be told.';
+
+CREATE FUNCTION accum._progress(
+    OUT pid int, OUT register text, OUT command text, OUT phase text,
+    OUT movements_done bigint, OUT movements_total bigint, OUT started_at timestamptz)
+    RETURNS SETOF record
+    LANGUAGE C VOLATILE
+    AS 'MODULE_PATHNAME', 'accum_progress';
+COMMENT ON FUNCTION accum._progress() IS
+    'The rows of the view accum.progress; none when pg_accumulator is not in shared_preload_libraries.';
+
+CREATE VIEW accum.progress WITH (security_invoker = true) AS
+    SELECT p.pid, p.register, p.command, p.phase, p.movements_done, p.movements_total,
+           round(100.0 * p.movements_done / nullif(p.movements_total, 0), 1) AS percent,
+           round(p.movements_done / nullif(extract(epoch FROM clock_timestamp() - p.started_at), 0)) AS movements_per_second,
+           p.started_at
+    FROM accum._progress() p;
+COMMENT ON VIEW accum.progress IS
+    'What sessions of this database are verifying, rebuilding or archiving, and how far they have come: movements read of about so many. Has no rows when pg_accumulator is not in shared_preload_libraries.';
+GRANT SELECT ON accum.progress TO PUBLIC;
+
+CREATE FUNCTION accum.register_prune(p_name text) RETURNS TABLE (table_name text, rows_removed bigint)
+    LANGUAGE C VOLATILE
+    AS 'MODULE_PATHNAME', 'accum_register_prune';
+COMMENT ON FUNCTION accum.register_prune(text) IS
+    'Remove rows of a register''s derived tables that have no movements any more; one row for each table says how many. Never removes a row with movements, or with a sum. Deltas are folded first. Writers wait, readers do not. The caller must own the register. Errors: 42704 when there is none, 22003 when deltas do not fit.';

@@ -30,7 +30,9 @@
 #include "cell.h"
 #include "cell_read.h"
 #include "cell_scan.h"
+#include "horizon.h"
 #include "leaf.h"
+#include "moved.h"
 
 static bool
 may_read(Oid relation)
@@ -209,7 +211,11 @@ accum_cell_read_cut(AccumRegister *reg, const AccumFilter *cell, const AccumCut 
 		return false;
 	movements = table_open(reg->movements, AccessShareLock);
 	for (int i = 0; done && i < cut->nfragments; i++)
+	{
+		accum_horizon_check_detail(reg, cut->fragments[i].from, cut->fragments[i].to);
+		accum_moved_check(reg, cut->fragments[i].from, cut->fragments[i].to);
 		done = read_fragment(reg, cell, hash, movements, &cut->fragments[i], sums);
+	}
 	table_close(movements, AccessShareLock);
 	return done;
 }

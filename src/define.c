@@ -31,7 +31,8 @@
 #include "definition.h"
 #include "guarded.h"
 #include "limit.h"
-#include "partition.h"
+#include "horizon.h"
+#include "partition_keep.h"
 #include "pending.h"
 #include "query.h"
 #include "registry.h"
@@ -179,6 +180,17 @@ register_exists(const char *name)
 			 errmsg("register \"%s\" already exists", name)));
 }
 
+/* The current partition and the next ones, of a register that nobody else can see. */
+static void
+create_first_partitions(const char *name)
+{
+	AccumRegister *reg = accum_register_open(name, AccessExclusiveLock, NULL);
+	bool		more;
+
+	(void) accum_partitions_keep(reg, accum_partitions_last_ahead(reg),
+								 ACCUM_MAX_PARTITIONS_AT_ONCE, &more);
+}
+
 /*
  * accum.register_create(name, dimensions, resources, …) returns void
  *
@@ -228,7 +240,7 @@ accum_register_create(PG_FUNCTION_ARGS)
 	CommandCounterIncrement();
 
 	accum_query_begin(&state, GetUserId());
-	accum_partitions_create_ahead(accum_register_open(def->name, AccessExclusiveLock, NULL));
+	create_first_partitions(def->name);
 	accum_query_end(&state);
 	PG_RETURN_VOID();
 }
@@ -249,16 +261,23 @@ accum_register_create_sql(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(sql.data, sql.len));
 }
 
-/* Are there movements?  The caller owns them and holds ACCESS EXCLUSIVE on them. */
+/*
+ * Are there movements, or sums of archived ones?  The caller owns them and holds ACCESS
+ * EXCLUSIVE on them.
+ */
 bool
 accum_register_has_movements(AccumRegister *reg)
 {
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	Snapshot	snapshot;
 	AccumQueryState state;
 	SPIPlanPtr	plan;
 	bool		found;
 
+	if (accum_horizon_set(reg))
+		return true;
+
 	/* Also those that an older snapshot of the transaction does not show. */
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	accum_query_begin(&state, GetUserId());
 	plan = accum_query_prepare(psprintf("SELECT FROM %s LIMIT 1",
 										reg->relation_names[ACCUM_MOVEMENTS]), 0, NULL, false);
@@ -300,6 +319,11 @@ accum_register_clear(PG_FUNCTION_ARGS)
 	reg = accum_register_named(fcinfo, AccessExclusiveLock, &access);
 	accum_pending_flush();
 	check_open(reg);
+	if (accum_horizon_set(reg))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("register \"%s\" has archived movements", reg->name),
+				 errhint("Only register_drop() removes what is left of them.")));
 	if ((PG_ARGISNULL(1) || !PG_GETARG_BOOL(1)) && accum_register_has_movements(reg))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -383,6 +407,8 @@ accum_register_drop(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("register \"%s\" holds movements", name),
+				 accum_horizon_set(reg) ? errdetail("It has the sums of %lld archived movements.",
+													(long long) reg->archived_movements) : 0,
 				 errhint("Use register_drop(name, force => true) to drop it with its movements.")));
 
 	accum_query_begin(&state, GetUserId());

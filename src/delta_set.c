@@ -388,6 +388,20 @@ accum_delta_set_is_open(const AccumDeltaSet *set)
 	return !set->sorted && set->sort == NULL;
 }
 
+/* Let more be added to a set that has been read, if all of it is in memory. */
+void
+accum_delta_set_reopen(AccumDeltaSet *set)
+{
+	if (!set->sorted || set->sort != NULL)
+		return;
+	if (set->array != NULL)
+		pfree(set->array);
+	MemoryContextDelete(set->rolled_context);
+	set->array = NULL;
+	set->nentries = 0;
+	set->sorted = false;
+}
+
 /*
  * Add all that another set of the register has; both are open.  The set may outgrow
  * its bounds of memory by as much as the other one has.

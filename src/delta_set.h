@@ -55,6 +55,7 @@ extern AccumDeltaEntry *accum_delta_entry_create(AccumRegister *reg);
 extern bool accum_delta_set_in_one_unit(const AccumDeltaSet *set);
 extern AccumRegister *accum_delta_set_register(const AccumDeltaSet *set);
 extern bool accum_delta_set_is_open(const AccumDeltaSet *set);
+extern void accum_delta_set_reopen(AccumDeltaSet *set);
 extern void accum_delta_set_merge(AccumDeltaSet *set, const AccumDeltaSet *other);
 extern void accum_delta_set_rewind(AccumDeltaSet *set, AccumRole level);
 extern const AccumDeltaEntry *accum_delta_set_next(AccumDeltaSet *set);

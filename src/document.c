@@ -20,6 +20,8 @@
 
 #include "difference.h"
 #include "document.h"
+#include "horizon.h"
+#include "moved.h"
 #include "movement_write.h"
 #include "partition.h"
 #include "query.h"
@@ -54,6 +56,23 @@ accum_document_insert(AccumRegister *reg, TupleDesc desc, Tuplestorestate *rows)
 	return (int) n;
 }
 
+/* May the movements of documents in these units be looked for, and changed? */
+void
+accum_documents_check(AccumRegister *reg, const List *units)
+{
+	ListCell   *lc;
+
+	foreach(lc, units)
+	{
+		Datum		from;
+		Datum		to;
+
+		accum_horizon_check_document(reg, lfirst_int(lc));
+		accum_recorders_unit_bounds(reg, lfirst_int(lc), &from, &to);
+		accum_moved_check(reg, DatumGetTimestampTz(from), DatumGetTimestampTz(to));
+	}
+}
+
 /* accum_recorders_lock as the register's owner, who first claims a document. */
 bool
 accum_documents_lock(AccumRegister *reg, ArrayType *recorders, const Datum *claim,
@@ -67,6 +86,8 @@ accum_documents_lock(AccumRegister *reg, ArrayType *recorders, const Datum *clai
 		accum_recorder_claim(reg, *claim);
 	known = accum_recorders_lock(reg, recorders, lock);
 	accum_identity_end(&state);
+	if (known)
+		accum_documents_check(reg, lock->units);
 	return known;
 }
 
@@ -134,6 +155,7 @@ accum_document_visit(AccumRegister *reg, Datum recorder, Snapshot snapshot,
 	accum_query_begin(&state, accum_register_owner(reg));
 	units = accum_recorders_units(reg, accum_recorder_array(reg, &recorder, 1), snapshot, context);
 	accum_query_end(&state);
+	accum_documents_check(reg, units);
 
 	accum_query_begin(&state, InvalidOid);
 	foreach(lc, units)

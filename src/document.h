@@ -13,6 +13,7 @@
 typedef void (*AccumRowVisit) (void *arg, HeapTuple row, TupleDesc desc);
 
 extern int	accum_document_insert(AccumRegister *reg, TupleDesc desc, Tuplestorestate *rows);
+extern void accum_documents_check(AccumRegister *reg, const List *units);
 extern bool accum_documents_lock(AccumRegister *reg, ArrayType *recorders, const Datum *claim,
 								 AccumDocumentLock *lock);
 extern void accum_documents_bump(AccumRegister *reg, AccumDocumentLock *lock);

@@ -33,6 +33,7 @@
 #include "delta_set.h"
 #include "derived.h"
 #include "engine.h"
+#include "horizon.h"
 #include "limit_check.h"
 #include "pending.h"
 #include "query.h"
@@ -236,6 +237,7 @@ change_add_rows(AccumChange *change, TupleDesc desc, Tuplestorestate *rows, int 
 		movement.id = *DatumGetUUIDP(value_fetch(slot, reg->id_attnum));
 		if (sign > 0)
 			check_written(reg, &movement, period);
+		accum_horizon_check_period(reg, period);
 		movement.day = accum_zone_day(&reg->zone, period);
 		MemoryContextSwitchTo(old);
 

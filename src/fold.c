@@ -376,8 +376,8 @@ accum_fold_all(AccumRegister *reg)
 }
 
 /* Is any delta left?  For who keeps posts and folds out, and has folded all. */
-bool
-accum_fold_pending(AccumRegister *reg)
+static bool
+fold_pending(AccumRegister *reg)
 {
 	AccumPlanKey key = {.purpose = ACCUM_PLAN_LEFT};
 	AccumQueryState state;
@@ -394,6 +394,21 @@ accum_fold_pending(AccumRegister *reg)
 	pending = accum_query_run(*plan, NULL, SPI_OK_SELECT) > 0;
 	accum_query_end(&state);
 	return pending;
+}
+
+/*
+ * Fold all deltas of a register whose posts and folds are kept out, for work on derived
+ * tables that needs them to be all there is.
+ */
+void
+accum_fold_completely(AccumRegister *reg)
+{
+	(void) accum_fold_all(reg);
+	if (fold_pending(reg))
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("register \"%s\" has deltas that do not fit its derived tables", reg->name),
+				 errhint("Correct the documents with movements of that size.")));
 }
 
 /* Who may post may fold: in a register without deltas every post does. */

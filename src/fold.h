@@ -17,6 +17,6 @@ typedef struct AccumFolded
 
 extern AccumFolded accum_fold(AccumRegister *reg, TimestampTz older_than, int64 limit);
 extern AccumFolded accum_fold_all(AccumRegister *reg);
-extern bool accum_fold_pending(AccumRegister *reg);
+extern void accum_fold_completely(AccumRegister *reg);
 
 #endif							/* ACCUM_FOLD_H */

@@ -2,9 +2,6 @@
  * inspect.c
  *		What register_list and register_info are made of.
  *
- * The number of rows of a small table is counted; that of a large one is what
- * the planner would estimate, so that asking costs nothing to speak of.
- *
  * Counts of movements come from the coarsest totals, which count what they sum:
  * exact, and never a scan over movements.  They are NULL for a caller who may
  * not read these totals.
@@ -12,44 +9,22 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "access/table.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "optimizer/plancat.h"
-#include "storage/lmgr.h"
-#include "storage/bufmgr.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
-#include "utils/lsyscache.h"
-#include "utils/rls.h"
 #include "utils/timestamp.h"
 
 #include "query.h"
 #include "registry.h"
+#include "table_rows.h"
 
 PG_FUNCTION_INFO_V1(accum_movements_count);
 PG_FUNCTION_INFO_V1(accum_register_movements);
 PG_FUNCTION_INFO_V1(accum_row_count);
 PG_FUNCTION_INFO_V1(accum_register_pending);
-
-/* A table of so many pages at most is counted. */
-#define MAX_COUNTED_PAGES 1000
-
-/*
- * May the caller read the whole table?  Not where row security shows a part of
- * it: that would also run, for whoever lists registers, what another role put
- * into a policy.
- */
-static bool
-may_count(Oid relation)
-{
-	return get_rel_relkind(relation) == RELKIND_RELATION &&
-		pg_class_aclcheck(relation, GetUserId(), ACL_SELECT) == ACLCHECK_OK &&
-		check_enable_rls(relation, InvalidOid, true) != RLS_ENABLED;
-}
 
 /*
  * accum._movements_count(p_name text) returns bigint
@@ -70,7 +45,7 @@ accum_movements_count(PG_FUNCTION_ARGS)
 	Datum		count;
 	bool		isnull;
 
-	if (!may_count(totals) || (has_deltas && !may_count(reg->relations[ACCUM_DELTA])))
+	if (!accum_may_count(totals) || (has_deltas && !accum_may_count(reg->relations[ACCUM_DELTA])))
 		PG_RETURN_NULL();
 	if (has_deltas)
 		deltas = psprintf(" UNION ALL SELECT movements_count FROM %s", reg->relation_names[ACCUM_DELTA]);
@@ -83,7 +58,9 @@ accum_movements_count(PG_FUNCTION_ARGS)
 									0, NULL, false);
 	count = accum_query_value(*plan, NULL, &isnull);
 	accum_query_end(&state);
-	PG_RETURN_DATUM(count);
+
+	/* Totals have the archived ones, too. */
+	PG_RETURN_INT64(DatumGetInt64(count) - reg->archived_movements);
 }
 
 /*
@@ -106,38 +83,12 @@ accum_register_movements(PG_FUNCTION_ARGS)
 Datum
 accum_row_count(PG_FUNCTION_ARGS)
 {
-	Oid			oid = PG_GETARG_OID(0);
-	Relation	rel;
-	BlockNumber pages;
-	double		tuples;
-	double		all_visible;
-	uint64		count;
+	Oid			relation = PG_GETARG_OID(0);
+	int64		rows;
 
-	if (!may_count(oid))
+	if (!accum_may_count(relation) || !accum_count_rows(relation, &rows))
 		PG_RETURN_NULL();
-	rel = table_open(oid, AccessShareLock);
-	if (RelationGetNumberOfBlocks(rel) <= MAX_COUNTED_PAGES)
-	{
-		AccumQueryState state;
-		SPIPlanPtr	plan;
-		bool		isnull;
-
-		accum_query_begin(&state, InvalidOid);
-		plan = accum_query_prepare(psprintf("SELECT pg_catalog.count(*) FROM %s",
-											quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
-																	   RelationGetRelationName(rel))),
-								   0, NULL, false);
-		count = DatumGetInt64(accum_query_value(plan, NULL, &isnull));
-		SPI_freeplan(plan);
-		accum_query_end(&state);
-	}
-	else
-	{
-		estimate_rel_size(rel, NULL, &pages, &tuples, &all_visible);
-		count = (uint64) tuples;
-	}
-	table_close(rel, AccessShareLock);
-	PG_RETURN_INT64(count);
+	PG_RETURN_INT64(rows);
 }
 
 /* Count a register's deltas and find the age of the oldest, as the caller. */
@@ -186,7 +137,7 @@ accum_register_pending(PG_FUNCTION_ARGS)
 		reg = accum_register_hold(movements, AccessShareLock);
 	if (reg != NULL && !accum_register_has(reg, ACCUM_DELTA))
 		nulls[0] = false;
-	else if (reg != NULL && may_count(reg->relations[ACCUM_DELTA]))
+	else if (reg != NULL && accum_may_count(reg->relations[ACCUM_DELTA]))
 		read_pending(reg, values, nulls);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }

@@ -20,6 +20,7 @@
 #include "utils/timestamp.h"
 
 #include "cell.h"
+#include "horizon.h"
 #include "json_value.h"
 #include "key_set.h"
 #include "movement_json.h"
@@ -216,6 +217,7 @@ decode_period(Decoder *decoder, const JsonbValue *json)
 				 errmsg("period of movement %d is out of range: \"%s\"",
 						decoder->position, accum_json_text(json)),
 				 errdetail("A period lies in the years 0001 to 9999.")));
+	accum_horizon_check_period(decoder->reg, DatumGetTimestampTz(value));
 	return value;
 }
 

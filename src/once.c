@@ -28,6 +28,7 @@
 
 #include "cell.h"
 #include "difference.h"
+#include "document.h"
 #include "once.h"
 #include "query.h"
 #include "recorders.h"
@@ -246,6 +247,7 @@ accum_once_filter(AccumRegister *reg, AccumBatch *batch)
 	accum_identity_end(&state);
 	if (known == NULL)
 		return;
+	accum_documents_check(reg, lock.units);
 
 	unknown = tuplestore_begin_heap(false, false, work_mem);
 	batch->nrows = compare_known(reg, batch, known, &lock, unknown);

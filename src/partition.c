@@ -1,13 +1,13 @@
 /*
  * partition.c
- *		Partitions of movements, made ahead or when a post needs them.
+ *		Partitions of movements, made when a post needs them.
  *
  * A missing partition is a matter of speed, not of truth: rows without one go
  * to the default partition and count in full.  Making one beside a default
  * partition takes ACCESS EXCLUSIVE on the default partition until the
  * transaction ends, so a post makes them only when that lock, and SHARE UPDATE
- * EXCLUSIVE on movements, can be had at once.  What is made ahead, by
- * register_create and by workers, waits for them.
+ * EXCLUSIVE on movements, can be had at once.  What is made ahead waits for them
+ * (partition_keep.c).
  *
  * Whoever needs a partition waits first for sessions that are making some:
  * PostgreSQL would otherwise route rows by what it knew before, into a default
@@ -47,12 +47,9 @@
 
 /*
  * Attaching a partition scans the default one under an exclusive lock; that is
- * done to a small one only.
+ * done in passing to a small one only.
  */
 #define MAX_DEFAULT_PAGES 1000
-
-/* Setting pg_accumulator.partitions_ahead. */
-int			accum_partitions_ahead = 3;
 
 /* Has movements a partition of its own for a period? */
 bool
@@ -69,6 +66,49 @@ accum_partition_exists(Relation movements, TimestampTz period)
 	bound = partition_range_datum_bsearch(key->partsupfunc, key->partcollation,
 										  desc->boundinfo, 1, &value, &equal);
 	return desc->boundinfo->indexes[bound + 1] >= 0;
+}
+
+/* The n-th bound between partitions, infinite where that is open. */
+static TimestampTz
+bound_instant(PartitionBoundInfo bounds, int n)
+{
+	switch (bounds->kind[n][0])
+	{
+		case PARTITION_RANGE_DATUM_MINVALUE:
+			return DT_NOBEGIN;
+		case PARTITION_RANGE_DATUM_MAXVALUE:
+			return DT_NOEND;
+		default:
+			return DatumGetTimestampTz(bounds->datums[n][0]);
+	}
+}
+
+/*
+ * The partitions of movements, which are locked: a list of AccumPartition, by time,
+ * without the default one.
+ */
+List *
+accum_partitions_list(AccumRegister *reg)
+{
+	Relation	movements = table_open(reg->movements, NoLock);
+	PartitionDesc desc = RelationGetPartitionDesc(movements, true);
+	PartitionBoundInfo bounds = desc->boundinfo;
+	List	   *result = NIL;
+
+	for (int i = 1; bounds != NULL && i < bounds->ndatums; i++)
+	{
+		AccumPartition *partition;
+
+		if (bounds->indexes[i] < 0)
+			continue;
+		partition = palloc(sizeof(AccumPartition));
+		partition->oid = desc->oids[bounds->indexes[i]];
+		partition->from = bound_instant(bounds, i - 1);
+		partition->to = bound_instant(bounds, i);
+		result = lappend(result, partition);
+	}
+	table_close(movements, NoLock);
+	return result;
 }
 
 /* A literal of timestamptz for the first instant of a day, in UTC. */
@@ -112,8 +152,8 @@ accum_partition_create(AccumRegister *reg, AccumDay unit_start)
 }
 
 /* Does somebody in this session, a cursor say, have the relation open? */
-static bool
-used_by_this_session(Oid relation)
+bool
+accum_used_by_this_session(Oid relation)
 {
 	Relation	rel = table_open(relation, NoLock);
 	bool		used = rel->rd_refcnt > 1 || AfterTriggerPendingOnRel(relation);
@@ -155,14 +195,15 @@ find_units_in_default(AccumRegister *reg, Oid default_partition,
 	table_close(rel, NoLock);
 }
 
-static BlockNumber
-relation_pages(Oid relation)
+/* Is the default partition, which is locked, too large to be scanned in passing? */
+bool
+accum_default_is_large(Oid default_partition)
 {
-	Relation	rel = table_open(relation, NoLock);
+	Relation	rel = table_open(default_partition, NoLock);
 	BlockNumber pages = RelationGetNumberOfBlocks(rel);
 
 	table_close(rel, NoLock);
-	return pages;
+	return pages > MAX_DEFAULT_PAGES;
 }
 
 /* Make the missing partitions; both locks are held. */
@@ -204,14 +245,18 @@ keep_missing(AccumRegister *reg, AccumDay *units, int nunits)
 	return missing;
 }
 
-static Oid
-default_partition_of(AccumRegister *reg)
+/*
+ * The default partition of movements, which are locked; InvalidOid when there is none, or
+ * the owner has put something else than a table in its place.
+ */
+Oid
+accum_partition_default(AccumRegister *reg)
 {
 	Relation	movements = table_open(reg->movements, NoLock);
 	Oid			result = get_default_oid_from_partdesc(RelationGetPartitionDesc(movements, true));
 
 	table_close(movements, NoLock);
-	return result;
+	return get_rel_relkind(result) == RELKIND_RELATION ? result : InvalidOid;
 }
 
 /*
@@ -230,7 +275,7 @@ accum_partitions_missing(AccumRegister *reg, const AccumDay *units, int nunits)
 	nunits = keep_missing(reg, copy, nunits);
 	if (nunits == 0)
 		return false;
-	default_partition = default_partition_of(reg);
+	default_partition = accum_partition_default(reg);
 	if (OidIsValid(default_partition))
 		LockRelationOid(default_partition, RowExclusiveLock);
 	return keep_missing(reg, copy, nunits) > 0;
@@ -244,13 +289,13 @@ void
 accum_partitions_create_missing(AccumRegister *reg, const AccumDay *units, int nunits)
 {
 	AccumDay   *missing = palloc(sizeof(AccumDay) * Max(nunits, 1));
-	Oid			default_partition = default_partition_of(reg);
+	Oid			default_partition = accum_partition_default(reg);
 	Oid			owner = accum_register_owner(reg);
 
 	if (!OidIsValid(default_partition) ||
 		accum_namespace_aclcheck(accum_schema_oid(), owner, ACL_CREATE) != ACLCHECK_OK ||
-		used_by_this_session(reg->movements) || used_by_this_session(default_partition) ||
-		relation_pages(default_partition) > MAX_DEFAULT_PAGES)
+		accum_used_by_this_session(reg->movements) || accum_used_by_this_session(default_partition) ||
+		accum_default_is_large(default_partition))
 		return;
 	if (!ConditionalLockRelationOid(reg->movements, ShareUpdateExclusiveLock))
 		return;
@@ -263,59 +308,4 @@ accum_partitions_create_missing(AccumRegister *reg, const AccumDay *units, int n
 	nunits = keep_missing(reg, missing, nunits);
 	if (nunits > 0)
 		create_missing(reg, owner, default_partition, missing, nunits);
-}
-
-/* The current unit and the next ones, partitions_ahead of them. */
-static AccumDay *
-units_ahead(AccumRegister *reg, int *nunits)
-{
-	AccumDay   *units;
-
-	*nunits = accum_partitions_ahead + 1;
-	units = palloc(sizeof(AccumDay) * *nunits);
-	units[0] = accum_unit_start(accum_zone_day(&reg->zone, GetCurrentTimestamp()),
-								reg->partition_by, 1);
-	for (int i = 1; i < *nunits; i++)
-		units[i] = accum_unit_next(units[i - 1], reg->partition_by);
-	return units;
-}
-
-/*
- * Make the current partition and the next ones, as far as they are missing.
- *
- * Runs inside an accum_query_begin() as the register's owner, with some lock on
- * movements; waits for the locks that it needs beyond that.  Units that already
- * have rows in the default partition are left out.
- */
-void
-accum_partitions_create_ahead(AccumRegister *reg)
-{
-	int			nunits;
-	AccumDay   *units = units_ahead(reg, &nunits);
-	bool	   *in_default = palloc0(sizeof(bool) * nunits);
-	Oid			default_partition;
-
-	nunits = keep_missing(reg, units, nunits);
-	if (nunits == 0)
-		return;
-
-	LockRelationOid(reg->movements, ShareUpdateExclusiveLock);
-	default_partition = default_partition_of(reg);
-	if (OidIsValid(default_partition))
-	{
-		LockRelationOid(default_partition, AccessShareLock);
-		if (relation_pages(default_partition) > MAX_DEFAULT_PAGES)
-			return;
-		LockRelationOid(default_partition, AccessExclusiveLock);
-	}
-
-	/* Others may have made some before we had the locks. */
-	nunits = keep_missing(reg, units, nunits);
-	if (OidIsValid(default_partition))
-		find_units_in_default(reg, default_partition, units, nunits, in_default);
-	for (int i = 0; i < nunits; i++)
-	{
-		if (!in_default[i])
-			accum_partition_create(reg, units[i]);
-	}
 }

@@ -9,8 +9,8 @@
  *
  *	- when the transaction commits or is prepared;
  *	- when they need more memory than work_mem;
- *	- before a statement that reads derived tables or calls one of our read
- *	  functions, so that everybody sees what they would see without coalescing.
+ *	- before a statement that reads derived tables, or calls a function that may do
+ *	  so for it, so that everybody sees what they would see without coalescing.
  *	  Only COPY of a derived table itself, which is no query, does not wait for them.
  *
  * Deltas belong to the subtransaction that they were added in.  If it is rolled back
@@ -22,13 +22,20 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
+#include "access/table.h"
+#include "access/transam.h"
 #include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_language.h"
 #include "catalog/pg_proc.h"
+#include "commands/extension.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "nodes/plannodes.h"
-#include "utils/catcache.h"
+#include "utils/fmgroids.h"
+#include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
@@ -48,23 +55,34 @@ typedef struct Pending
 	struct Pending *next;
 } Pending;
 
+/* With more than so many of them it is time to apply them. */
+#define MAX_PENDINGS 64
+
 /* Setting pg_accumulator.coalesce. */
 bool		accum_coalesce = false;
 
+/* The transaction's, and the context that all of them live in. */
 static Pending *pendings = NULL;
+static MemoryContext pendings_context = NULL;
 static bool applying = false;
 
-/* Commands before and after deltas were applied the last time; see show_applied. */
+/*
+ * Commands before and after deltas were applied for a statement the last time, and
+ * whether the first of them had been written with before that; see catch_up.
+ */
 static CommandId applied_by = InvalidCommandId;
 static CommandId applied_until = InvalidCommandId;
+static bool applied_beside = false;
 
-/* Hash values of the functions that read derived tables, see reads_pending. */
-static uint32 readers[8];
+/* Hash values of functions that may read derived tables, in order; see may_read. */
+static uint32 *readers = NULL;
 static int	nreaders = 0;
 
-static ExecutorStart_hook_type previous_executor_start = NULL;
+/* What the list of readers is to be up to, and what it is up to. */
+static uint64 function_changes = 1;
+static uint64 readers_changes = 0;
 
-static void note_readers(void);
+static ExecutorStart_hook_type previous_executor_start = NULL;
 
 static bool
 any_pending(void)
@@ -103,13 +121,17 @@ remove_link(Pending **link)
 static Pending *
 pending_create(AccumRegister *reg, int level)
 {
-	MemoryContext context = AllocSetContextCreate(TopTransactionContext, "accum pending deltas",
-												  ALLOCSET_SMALL_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(context);
-	Pending    *pending = palloc0(sizeof(Pending));
+	MemoryContext context;
+	MemoryContext old;
+	Pending    *pending;
 
-	if (pendings == NULL)
-		note_readers();
+	if (pendings_context == NULL)
+		pendings_context = AllocSetContextCreate(TopTransactionContext, "accum pending deltas",
+												 ALLOCSET_SMALL_SIZES);
+	context = AllocSetContextCreate(pendings_context, "accum pending deltas of a register",
+									ALLOCSET_SMALL_SIZES);
+	old = MemoryContextSwitchTo(context);
+	pending = palloc0(sizeof(Pending));
 	pending->movements = reg->movements;
 	pending->level = level;
 	pending->context = context;
@@ -138,6 +160,18 @@ merge_open(Oid movements, int level)
 	}
 }
 
+/* Each subtransaction that ended well has left what it added: may that go on? */
+static bool
+has_room(void)
+{
+	int			n = 0;
+
+	for (Pending *pending = pendings; pending != NULL; pending = pending->next)
+		n++;
+	return n <= MAX_PENDINGS &&
+		MemoryContextMemAllocated(pendings_context, true) <= (Size) work_mem * 1024;
+}
+
 /*
  * Keep a change's deltas until later; false when they have to be applied now.
  *
@@ -156,26 +190,62 @@ accum_pending_add(AccumRegister *reg, const AccumDeltaSet *set)
 	open = find_open(reg->movements, level, NULL);
 	pending = open != NULL ? *open : pending_create(reg, level);
 	accum_delta_set_merge(pending->set, set);
-	if (MemoryContextMemAllocated(pending->context, true) > (Size) work_mem * 1024)
+	if (!has_room())
 		accum_pending_flush();
 	return true;
 }
 
-static void
-apply(Pending *pending)
+/* Mark what a register has pending as applied, and put it together. */
+static AccumDeltaSet *
+gather(Oid movements, int level, AccumDeltaSet **copy)
 {
-	AccumRegister *reg = accum_register_hold(pending->movements, RowExclusiveLock);
+	AccumDeltaSet *set = NULL;
+
+	*copy = NULL;
+	for (Pending *pending = pendings; pending != NULL; pending = pending->next)
+	{
+		if (pending->movements != movements || pending->applied_level != 0)
+			continue;
+		pending->applied_level = level;
+		if (set == NULL)
+		{
+			set = pending->set;
+			continue;
+		}
+		if (*copy == NULL)
+		{
+			*copy = accum_delta_set_create(accum_delta_set_register(set));
+			accum_delta_set_merge(*copy, set);
+			set = *copy;
+		}
+		accum_delta_set_merge(set, pending->set);
+	}
+	return set;
+}
+
+/* Apply what a register has pending, as its owner.  An error undoes the marks, too. */
+static void
+apply(Oid movements, int level)
+{
+	AccumRegister *reg = NULL;
+	AccumDeltaSet *copy;
+	AccumDeltaSet *set = gather(movements, level, &copy);
 	AccumQueryState state;
 
-	/* Dropped by this transaction: its movements have gone, too. */
-	if (reg == NULL)
-		return;
-	accum_identity_begin(&state, accum_register_owner(reg));
-	if (reg->high_write)
-		accum_derived_append(reg, pending->set);
-	else
-		accum_derived_apply(reg, pending->set);
-	accum_identity_end(&state);
+	/* Dropped by this transaction, the register or the extension: nobody keeps totals up. */
+	if (OidIsValid(get_extension_oid("pg_accumulator", true)))
+		reg = accum_register_hold(movements, RowExclusiveLock);
+	if (reg != NULL)
+	{
+		accum_identity_begin(&state, accum_register_owner(reg));
+		if (reg->high_write)
+			accum_derived_append(reg, set);
+		else
+			accum_derived_apply(reg, set);
+		accum_identity_end(&state);
+	}
+	if (copy != NULL)
+		accum_delta_set_free(copy);
 }
 
 /* Forget what can never become pending again. */
@@ -193,64 +263,140 @@ forget_settled(void)
 	}
 }
 
-/* Apply all that is pending, as the owners of the registers. */
+/* What to apply next, register by register in one order for all sessions. */
+static Pending *
+next_pending(void)
+{
+	Pending    *next = NULL;
+
+	for (Pending *pending = pendings; pending != NULL; pending = pending->next)
+	{
+		if (pending->applied_level == 0 &&
+			(next == NULL || pending->movements < next->movements))
+			next = pending;
+	}
+	return next;
+}
+
+/*
+ * Apply all that is pending, as the owners of the registers; what triggers of users
+ * add meanwhile, too.
+ *
+ * A transaction that has become read-only since it posted may still do so.
+ */
 void
 accum_pending_flush(void)
 {
 	int			level = GetCurrentTransactionNestLevel();
+	bool		read_only = XactReadOnly;
+	Pending    *pending;
 
 	if (applying || !any_pending())
 		return;
 	applying = true;
-	applied_by = GetCurrentCommandId(false);
+	XactReadOnly = false;
 	PG_TRY();
 	{
-		for (Pending *pending = pendings; pending != NULL; pending = pending->next)
-		{
-			if (pending->applied_level == 0)
-				apply(pending);
-		}
+		while ((pending = next_pending()) != NULL)
+			apply(pending->movements, level);
 	}
 	PG_FINALLY();
 	{
+		XactReadOnly = read_only;
 		applying = false;
 	}
 	PG_END_TRY();
-	for (Pending *pending = pendings; pending != NULL; pending = pending->next)
-	{
-		if (pending->applied_level == 0)
-			pending->applied_level = level;
-	}
 	forget_settled();
+}
+
+/*
+ * Apply what is pending for a statement that has this snapshot, if it began after
+ * all of it was added.
+ *
+ * A statement that is older began when nothing was pending that it reads; what has
+ * been added since is not for it.
+ */
+static void
+apply_for(Snapshot snapshot)
+{
+	CommandId	command = GetCurrentCommandId(false);
+
+	if (applying || IsInParallelMode() || snapshot->curcid != command || !any_pending())
+		return;
+	CommandCounterIncrement();
+	applied_beside = GetCurrentCommandId(false) != command;
+	accum_pending_flush();
+	applied_by = command;
 	applied_until = GetCurrentCommandId(false);
 }
 
-/*
- * Let a snapshot show what its statement should see: apply what is pending when
- * apply_now is set and the statement began after all of it was added.
- *
- * A statement that is older began when nothing was pending that it reads; what has
- * been added since is not for it.  Between applied_by and applied_until nothing but
- * deltas has been applied.  The snapshot is a copy that is the statement's alone.
- */
-static void
-show_applied(Snapshot snapshot, bool apply_now)
+/* Would a snapshot show what has been applied for its statement, if it were newer? */
+static bool
+is_behind(Snapshot snapshot)
 {
-	if (apply_now && snapshot->curcid == GetCurrentCommandId(false))
-		accum_pending_flush();
-	if (applied_by != InvalidCommandId && snapshot->curcid == applied_by)
-		snapshot->curcid = applied_until;
+	return applied_by != InvalidCommandId && snapshot->curcid == applied_by;
+}
+
+/* Make active a snapshot that is a copy but for showing what has been applied. */
+static void
+push_newer(Snapshot snapshot)
+{
+	PushCopiedSnapshot(snapshot);
+	GetActiveSnapshot()->curcid = applied_until;
 }
 
 /*
- * For a function that reads derived tables, but not with a query: see to it that the
- * active snapshot shows what it should.
+ * Let a statement see what has been applied for it.
+ *
+ * Between applied_by and applied_until nothing but deltas has been applied, so that
+ * its snapshot, which is a copy that it shares with those it is part of only, may as
+ * well be that much newer.  If one of these has been writing as applied_by, it must
+ * not see what it writes itself: then the statement has a newer snapshot alone.  Its
+ * workers would take the other one, so it does without.
+ */
+static void
+catch_up(QueryDesc *query)
+{
+	Snapshot	shared = query->snapshot;
+
+	if (!applied_beside)
+	{
+		shared->curcid = applied_until;
+		return;
+	}
+	push_newer(shared);
+	query->snapshot = RegisterSnapshot(GetActiveSnapshot());
+	PopActiveSnapshot();
+	UnregisterSnapshot(shared);
+	if (query->plannedstmt->parallelModeNeeded)
+	{
+		PlannedStmt *serial = palloc(sizeof(PlannedStmt));
+
+		*serial = *query->plannedstmt;
+		serial->parallelModeNeeded = false;
+		query->plannedstmt = serial;
+	}
+}
+
+/*
+ * For a function that reads derived tables, but not with a query: make active a
+ * snapshot that shows what it should.  The caller pops it.
  */
 void
-accum_pending_settle(void)
+accum_pending_push_snapshot(void)
 {
-	if (pendings != NULL || applied_by != InvalidCommandId)
-		show_applied(GetActiveSnapshot(), !IsInParallelMode());
+	Snapshot	snapshot = GetActiveSnapshot();
+
+	apply_for(snapshot);
+	if (!is_behind(snapshot))
+		PushActiveSnapshot(snapshot);
+	else if (applied_beside)
+		push_newer(snapshot);
+	else
+	{
+		snapshot->curcid = applied_until;
+		PushActiveSnapshot(snapshot);
+	}
 }
 
 /* Is a relation one that something pending has yet to be written to? */
@@ -270,37 +416,85 @@ is_lagging(Oid relation)
 	return false;
 }
 
-/* Note by what hash values plans depend on our readers. */
+/*
+ * May a function read derived tables with the snapshot of the statement that calls
+ * it?  Those of ours that do, and those of users that are stable, whatever they call.
+ * What is volatile has snapshots of its own, what is immutable reads no tables.
+ */
+static bool
+may_read(Form_pg_proc proc)
+{
+	const char *name = NameStr(proc->proname);
+
+	if (proc->prolang == ClanguageId || proc->prolang == INTERNALlanguageId)
+		return proc->pronamespace == get_namespace_oid(ACCUM_SCHEMA, true) &&
+			(strcmp(name, "_balance") == 0 || strcmp(name, "_turnover") == 0 ||
+			 strcmp(name, "_statement") == 0);
+	return proc->provolatile == PROVOLATILE_STABLE;
+}
+
+static int
+compare_hashes(const void *a, const void *b)
+{
+	uint32		left = *(const uint32 *) a;
+	uint32		right = *(const uint32 *) b;
+
+	return (left > right) - (left < right);
+}
+
+/* List the functions that may read, by the hash values that plans know them by. */
 static void
 note_readers(void)
 {
-	static const char *const names[] = {"_balance", "_turnover", "_statement"};
+	uint64		changes = function_changes;
+	Relation	rel = table_open(ProcedureRelationId, AccessShareLock);
+	int			capacity = 64;
+	uint32	   *hashes = palloc(sizeof(uint32) * capacity);
+	int			n = 0;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
 
-	nreaders = 0;
-	for (size_t i = 0; i < lengthof(names); i++)
+	ScanKeyInit(&key, Anum_pg_proc_oid, BTGreaterEqualStrategyNumber, F_OIDGE,
+				ObjectIdGetDatum(FirstNormalObjectId));
+	scan = systable_beginscan(rel, ProcedureOidIndexId, true, NULL, 1, &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
-		CatCList   *list = SearchSysCacheList1(PROCNAMEARGSNSP, CStringGetDatum(names[i]));
+		Form_pg_proc proc = (Form_pg_proc) GETSTRUCT(tuple);
 
-		for (int j = 0; j < list->n_members && nreaders < (int) lengthof(readers); j++)
-		{
-			Form_pg_proc proc = (Form_pg_proc) GETSTRUCT(&list->members[j]->tuple);
-
-			if (proc->pronamespace == accum_schema_oid())
-				readers[nreaders++] = GetSysCacheHashValue1(PROCOID, ObjectIdGetDatum(proc->oid));
-		}
-		ReleaseSysCacheList(list);
+		if (!may_read(proc))
+			continue;
+		if (n == capacity)
+			hashes = repalloc(hashes, sizeof(uint32) * (capacity *= 2));
+		hashes[n++] = GetSysCacheHashValue1(PROCOID, ObjectIdGetDatum(proc->oid));
 	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	qsort(hashes, n, sizeof(uint32), compare_hashes);
+
+	if (readers != NULL)
+		pfree(readers);
+	readers = NULL;
+	nreaders = 0;
+	readers = MemoryContextAlloc(TopMemoryContext, sizeof(uint32) * capacity);
+	memcpy(readers, hashes, sizeof(uint32) * n);
+	nreaders = n;
+	readers_changes = changes;
+	pfree(hashes);
+}
+
+static void
+function_changed(Datum arg, int cache, uint32 hash)
+{
+	function_changes++;
 }
 
 static bool
 is_reader(uint32 hash)
 {
-	for (int i = 0; i < nreaders; i++)
-	{
-		if (readers[i] == hash)
-			return true;
-	}
-	return false;
+	if (readers_changes != function_changes)
+		note_readers();
+	return bsearch(&hash, readers, nreaders, sizeof(uint32), compare_hashes) != NULL;
 }
 
 /* Does a statement read what is pending, in tables or by a function? */
@@ -330,9 +524,13 @@ reads_pending(const PlannedStmt *statement)
 static void
 executor_start(QueryDesc *query, int eflags)
 {
-	if ((pendings != NULL || applied_by != InvalidCommandId) && !applying &&
-		!IsInParallelMode() && query->snapshot != InvalidSnapshot)
-		show_applied(query->snapshot, any_pending() && reads_pending(query->plannedstmt));
+	if (!applying && !IsInParallelMode() && query->snapshot != InvalidSnapshot)
+	{
+		if (any_pending() && reads_pending(query->plannedstmt))
+			apply_for(query->snapshot);
+		if (is_behind(query->snapshot))
+			catch_up(query);
+	}
 	if (previous_executor_start != NULL)
 		previous_executor_start(query, eflags);
 	else
@@ -367,6 +565,7 @@ xact_callback(XactEvent event, void *arg)
 		case XACT_EVENT_ABORT:
 		case XACT_EVENT_PREPARE:
 			pendings = NULL;
+			pendings_context = NULL;
 			applied_by = applied_until = InvalidCommandId;
 			break;
 		default:
@@ -388,6 +587,8 @@ subtransaction_aborted(int level)
 		{
 			if ((*link)->applied_level >= level)
 				(*link)->applied_level = 0;
+			if (!applying && (*link)->applied_level == 0)
+				accum_delta_set_reopen((*link)->set);
 			link = &(*link)->next;
 		}
 	}
@@ -425,6 +626,7 @@ accum_pending_init(void)
 {
 	RegisterXactCallback(xact_callback, NULL);
 	RegisterSubXactCallback(subxact_callback, NULL);
+	CacheRegisterSyscacheCallback(PROCOID, function_changed, (Datum) 0);
 	previous_executor_start = ExecutorStart_hook;
 	ExecutorStart_hook = executor_start;
 }

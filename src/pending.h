@@ -12,6 +12,6 @@ extern bool accum_coalesce;
 extern void accum_pending_init(void);
 extern bool accum_pending_add(AccumRegister *reg, const AccumDeltaSet *set);
 extern void accum_pending_flush(void);
-extern void accum_pending_settle(void);
+extern void accum_pending_push_snapshot(void);
 
 #endif							/* ACCUM_PENDING_H */

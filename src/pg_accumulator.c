@@ -14,8 +14,9 @@
 #include "direct.h"
 #include "launcher.h"
 #include "leaf.h"
-#include "partition.h"
+#include "partition_keep.h"
 #include "pending.h"
+#include "progress.h"
 #include "registry.h"
 #include "shared.h"
 #include "stats.h"
@@ -101,6 +102,10 @@ define_settings(void)
 							 "They are changed when something reads them, or else when the transaction ends.",
 							 &accum_coalesce, false,
 							 PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable(SETTING_PREFIX "progress_interval",
+							"Time between two NOTICEs that tell how far verify, a rebuild or archiving has come.",
+							"0 turns them off.", &accum_progress_interval, 5000, 0, INT_MAX,
+							PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
 	DefineCustomIntVariable(SETTING_PREFIX "debug_hash_bits",
 							"How many bits of a cell's hash are used.",
 							"For testing collisions only: registers written under one value cannot be used under another.",
@@ -122,10 +127,12 @@ _PG_init(void)
 	accum_registry_init();
 	accum_leaf_init();
 	accum_pending_init();
+	accum_progress_init();
 	if (process_shared_preload_libraries_in_progress)
 	{
 		accum_shared_init();
 		accum_stats_init();
+		accum_progress_preload();
 		accum_launcher_register();
 	}
 }

@@ -19,10 +19,12 @@
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/numeric.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "balances.h"
 #include "cell_read.h"
+#include "horizon.h"
 #include "json_value.h"
 #include "pending.h"
 #include "query.h"
@@ -246,8 +248,9 @@ accum_balance(PG_FUNCTION_ARGS)
 	{
 		Jsonb	   *balance;
 
-		accum_pending_settle();
+		accum_pending_push_snapshot();
 		balance = cell_balance(reg, &filter, PG_ARGISNULL(2) ? NULL : &before);
+		PopActiveSnapshot();
 		if (balance != NULL)
 			PG_RETURN_JSONB_P(balance);
 	}
@@ -395,7 +398,8 @@ accum_unit_argument(const char *name)
  * accum._history_day(regclass, before timestamptz, unit text) returns date
  *
  * The first day of the unit that an instant lies in: what is before it is
- * answered by totals of that unit.  NULL, and instants beyond all movements,
+ * answered by totals of that unit.  Where totals of the finest unit do not suffice the
+ * rest must not be archived.  NULL, and instants beyond all movements,
  * give an infinite date.
  */
 Datum
@@ -405,13 +409,19 @@ accum_history_day(PG_FUNCTION_ARGS)
 	AccumUnit	unit = accum_unit_argument(text_argument(fcinfo, 2));
 	TimestampTz before = PG_ARGISNULL(1) ? DT_NOEND
 		: accum_zone_bound_after(&reg->zone, PG_GETARG_TIMESTAMPTZ(1));
+	AccumDay	day;
 
 	if (before == DT_NOEND)
 		PG_RETURN_DATEADT(DATEVAL_NOEND);
 	if (before == DT_NOBEGIN)
 		PG_RETURN_DATEADT(DATEVAL_NOBEGIN);
-	PG_RETURN_DATEADT(accum_unit_start(accum_zone_day(&reg->zone, PG_GETARG_TIMESTAMPTZ(1)),
-									   unit, reg->zone.year_start));
+	day = accum_unit_start(accum_zone_day(&reg->zone, PG_GETARG_TIMESTAMPTZ(1)), unit,
+						   reg->zone.year_start);
+
+	/* What is left of the unit is for movements to answer. */
+	if (unit == reg->totals_period)
+		accum_horizon_check_detail(reg, accum_zone_day_start(&reg->zone, day), PG_GETARG_TIMESTAMPTZ(1));
+	PG_RETURN_DATEADT(day);
 }
 
 /*

@@ -26,6 +26,7 @@
 #include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/date.h"
 #include "utils/fmgroids.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
@@ -80,6 +81,8 @@ static AccumRegister *retired = NULL;
 #define REGISTERS_TIME_ZONE 10
 #define REGISTERS_YEAR_START 11
 #define REGISTERS_LIMITS 12
+#define REGISTERS_ARCHIVED_BEFORE 15
+#define REGISTERS_ARCHIVED_MOVEMENTS 16
 #define RELATIONS_RELATION 1
 #define RELATIONS_REGISTER 2
 #define RELATIONS_ROLE 3
@@ -449,6 +452,16 @@ unit_value(HeapTuple tuple, Relation rel, AttrNumber attnum)
 	return unit;
 }
 
+/* The first day that is not archived, ACCUM_DAY_MIN when nothing is. */
+static AccumDay
+archived_before(HeapTuple tuple, Relation registers)
+{
+	bool		isnull;
+	Datum		day = heap_getattr(tuple, REGISTERS_ARCHIVED_BEFORE, RelationGetDescr(registers), &isnull);
+
+	return isnull ? ACCUM_DAY_MIN : DatumGetDateADT(day);
+}
+
 /* Has a relation a CHECK constraint, or an index with an expression or a predicate? */
 static bool
 has_code(Oid relation)
@@ -486,6 +499,8 @@ register_fill(AccumRegister *reg, HeapTuple tuple, Relation registers)
 	accum_zone_init(&reg->zone,
 					TextDatumGetCString(row_value(tuple, registers, REGISTERS_TIME_ZONE)),
 					DatumGetInt32(row_value(tuple, registers, REGISTERS_YEAR_START)));
+	reg->archived_before = archived_before(tuple, registers);
+	reg->archived_movements = DatumGetInt64(row_value(tuple, registers, REGISTERS_ARCHIVED_MOVEMENTS));
 	column_load(&reg->recorder, "recorder", movements);
 	reg->dims = columns_load(row_value(tuple, registers, REGISTERS_DIMENSIONS),
 							 movements, &reg->ndims);

@@ -110,6 +110,8 @@ typedef struct AccumRegister
 	AccumUnit	totals_period;
 	AccumUnit	partition_by;
 	bool		high_write;		/* posts append deltas */
+	AccumDay	archived_before;	/* ACCUM_DAY_MIN when nothing is archived */
+	int64		archived_movements;
 	uint64		seed;
 	AccumZone	zone;
 	AccumColumn recorder;

@@ -20,7 +20,7 @@ typedef struct AccumVisit
 	bool		maintenance;	/* make partitions, too */
 	bool		more;			/* time was up: come again at once, and */
 	NameData	after;			/* go on after this register; */
-	bool		again;			/* some before it had more to fold */
+	bool		again;			/* some before it had more to do */
 } AccumVisit;
 
 extern void accum_shared_init(void);

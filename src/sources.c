@@ -21,6 +21,8 @@
 #include "utils/date.h"
 #include "utils/timestamp.h"
 
+#include "horizon.h"
+#include "moved.h"
 #include "sources.h"
 
 static void
@@ -95,6 +97,8 @@ static void
 append_fragment(AccumQuery *query, AccumRegister *reg, const AccumFilter *filter,
 				const AccumGrouping *grouping, const AccumFragment *fragment, const char *unit)
 {
+	accum_horizon_check_detail(reg, fragment->from, fragment->to);
+	accum_moved_check(reg, fragment->from, fragment->to);
 	append_select(query, reg, grouping, unit, false);
 	appendStringInfo(&query->sql, " FROM %s t WHERE true", reg->relation_names[ACCUM_MOVEMENTS]);
 	if (fragment->from != DT_NOBEGIN)

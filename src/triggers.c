@@ -21,6 +21,7 @@
 #include "cell.h"
 #include "engine.h"
 #include "guarded.h"
+#include "horizon.h"
 #include "leaf.h"
 #include "resource.h"
 
@@ -72,6 +73,7 @@ check_period(AccumRegister *reg, Datum period)
 				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
 				 errmsg("period is out of range: \"%s\"", timestamptz_to_str(instant)),
 				 errdetail("A period lies in the years 0001 to 9999.")));
+	accum_horizon_check_period(reg, instant);
 }
 
 static void

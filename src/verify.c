@@ -3,9 +3,9 @@
  *		register_verify, register_repair, register_rebuild_totals,
  *		register_rebuild_cache.
  *
- * The truth about a derived table is one query over movements, and all use it:
- * verify compares it with what is stored, repair stores it where that differs, rebuild
- * stores all of it.
+ * The truth about a derived table is one query over the facts (facts.c), and all use
+ * it: verify compares it with what is stored, repair stores it where that differs,
+ * rebuild stores all of it.
  *
  * Verify reads everything under one snapshot, so it may run while others post, and
  * counts deltas that are not folded yet as if they were.
@@ -20,14 +20,18 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/snapmgr.h"
 
 #include "cell.h"
+#include "facts.h"
 #include "fold.h"
 #include "guarded.h"
 #include "pending.h"
+#include "progress.h"
 #include "query.h"
 #include "registry.h"
 #include "resource.h"
+#include "verify.h"
 
 PG_FUNCTION_INFO_V1(accum_register_verify);
 PG_FUNCTION_INFO_V1(accum_register_repair);
@@ -36,85 +40,6 @@ PG_FUNCTION_INFO_V1(accum_register_rebuild_cache);
 
 /* Sums of floating point may differ by this part of their size. */
 #define FLOAT_TOLERANCE "1e-9"
-
-static bool
-is_totals(AccumRole role)
-{
-	return role >= ACCUM_TOTALS_YEAR;
-}
-
-static const char *
-role_unit(AccumRole role)
-{
-	return role == ACCUM_TOTALS_DAY ? "day" : role == ACCUM_TOTALS_MONTH ? "month" : "year";
-}
-
-/* What a derived table keeps of each resource: the net sum, the receipts. */
-static int
-sums_per_resource(AccumRole role)
-{
-	return is_totals(role) ? 2 : 1;
-}
-
-static const char *
-sum_name(AccumRegister *reg, int resource, int sum)
-{
-	return accum_ident(reg->resources[resource].name, sum == 0 ? "" : "_receipt");
-}
-
-static void
-append_dims(StringInfo sql, AccumRegister *reg, const char *prefix)
-{
-	for (int i = 0; i < reg->ndims; i++)
-	{
-		appendStringInfo(sql, ", %s", prefix);
-		accum_append_ident(sql, reg->dims[i].name);
-	}
-}
-
-/*
- * Append the truth: dim_hash, period (NULL for the cache), dimensions, sums,
- * movements_count, and for the cache the last movement.  Identifiers are ordered
- * by time.
- */
-static void
-append_truth(StringInfo sql, AccumRegister *reg, AccumRole role, const char *condition)
-{
-	appendStringInfoString(sql, "SELECT m.dim_hash, ");
-	if (is_totals(role))
-		appendStringInfo(sql, ACCUM_SCHEMA "._unit_start(%u::pg_catalog.regclass, m.period, '%s') AS period",
-						 reg->movements, role_unit(role));
-	else
-		appendStringInfoString(sql, "NULL::date AS period");
-	append_dims(sql, reg, "m.");
-	for (int i = 0; i < reg->nresources; i++)
-	{
-		const char *name = sum_name(reg, i, 0);
-
-		appendStringInfo(sql, ", pg_catalog.sum(m.%s) AS %s", name, name);
-		if (is_totals(role))
-			appendStringInfo(sql, ", COALESCE(pg_catalog.sum(m.%s) FILTER (WHERE m.%s OPERATOR(pg_catalog.>) 0), 0) AS %s",
-							 name, name, sum_name(reg, i, 1));
-	}
-	appendStringInfo(sql, ", pg_catalog.count(*) AS movements_count, "
-					 "pg_catalog.max(m.recorded_at) AS last_movement_at, "
-					 "pg_catalog.max(m.id::pg_catalog.text COLLATE \"C\")::pg_catalog.uuid AS last_movement_id "
-					 "FROM %s m WHERE %s GROUP BY 1, 2", reg->relation_names[ACCUM_MOVEMENTS], condition);
-	append_dims(sql, reg, "m.");
-}
-
-/* Append the columns that a derived table shares with the truth. */
-static void
-append_compared(StringInfo sql, AccumRegister *reg, AccumRole role, const char *prefix)
-{
-	appendStringInfo(sql, "%smovements_count", prefix);
-	append_dims(sql, reg, prefix);
-	for (int i = 0; i < reg->nresources; i++)
-	{
-		for (int s = 0; s < sums_per_resource(role); s++)
-			appendStringInfo(sql, ", %s%s", prefix, sum_name(reg, i, s));
-	}
-}
 
 /* Append a condition: a row, e of the truth and a as stored, is wrong. */
 static void
@@ -134,9 +59,9 @@ append_wrong(StringInfo sql, AccumRegister *reg, AccumRole role)
 	{
 		bool		exact = accum_sum_kind(reg->resources[i].type) != ACCUM_SUM_FLOAT;
 
-		for (int s = 0; s < sums_per_resource(role); s++)
+		for (int s = 0; s < accum_sums_kept(role); s++)
 		{
-			const char *name = sum_name(reg, i, s);
+			const char *name = accum_sum_name(reg, i, s);
 
 			if (exact)
 				appendStringInfo(&differs, " OR a.%s IS NULL OR a.%s OPERATOR(pg_catalog.<>) e.%s",
@@ -155,71 +80,42 @@ append_wrong(StringInfo sql, AccumRegister *reg, AccumRole role)
 					 "OR (e.dim_hash IS NOT NULL AND (%s))", stored.data, differs.data);
 }
 
-/*
- * Append what a derived table says: its rows, and with them the deltas that it
- * does not have yet.
- */
-static void
-append_stored(StringInfo sql, AccumRegister *reg, AccumRole role)
-{
-	const char *period = is_totals(role) ? "t.period" : "NULL::date AS period";
-
-	if (!accum_register_has(reg, ACCUM_DELTA))
-	{
-		appendStringInfo(sql, "SELECT t.dim_hash, %s, ", period);
-		append_compared(sql, reg, role, "t.");
-		appendStringInfo(sql, " FROM %s t", reg->relation_names[role]);
-		return;
-	}
-	appendStringInfoString(sql, "SELECT s.dim_hash, s.period, pg_catalog.sum(s.movements_count) AS movements_count");
-	append_dims(sql, reg, "s.");
-	for (int i = 0; i < reg->nresources; i++)
-	{
-		for (int n = 0; n < sums_per_resource(role); n++)
-			appendStringInfo(sql, ", pg_catalog.sum(s.%s) AS %s", sum_name(reg, i, n),
-							 sum_name(reg, i, n));
-	}
-	appendStringInfo(sql, " FROM (SELECT t.dim_hash, %s, ", period);
-	append_compared(sql, reg, role, "t.");
-	appendStringInfo(sql, " FROM %s t UNION ALL SELECT t.dim_hash, ", reg->relation_names[role]);
-	if (is_totals(role))
-		appendStringInfo(sql, ACCUM_SCHEMA "._unit_start(%u::pg_catalog.regclass, t.period, '%s'), ",
-						 reg->movements, role_unit(role));
-	else
-		appendStringInfoString(sql, "NULL, ");
-	append_compared(sql, reg, role, "t.");
-	appendStringInfo(sql, " FROM %s t) s GROUP BY 1, 2", reg->relation_names[ACCUM_DELTA]);
-	append_dims(sql, reg, "s.");
-}
-
 /* Append the condition that two rows are of one cell, and in totals of one unit. */
 static void
 append_same_key(StringInfo sql, AccumRole role, const char *left, const char *right)
 {
 	appendStringInfo(sql, "%s.dim_hash OPERATOR(pg_catalog.=) %s.dim_hash", left, right);
-	if (is_totals(role))
+	if (accum_is_totals(role))
 		appendStringInfo(sql, " AND %s.period OPERATOR(pg_catalog.=) %s.period", left, right);
 }
 
-/* Bad rows of a derived table: dim_hash, period, expected, actual, status. */
+/*
+ * Bad rows of a derived table: dim_hash, period, expected, actual, status.  Of totals
+ * only those of days before one, if that is not ACCUM_DAY_MAX.
+ */
 static void
-verify_query(AccumQuery *query, AccumRegister *reg, AccumRole role)
+append_verify(StringInfo sql, AccumRegister *reg, AccumRole role, AccumDay before)
 {
-	StringInfo	sql = &query->sql;
-	const char *where = is_totals(role) ? "TOTALS" : "CACHE";
+	const char *where = accum_is_totals(role) ? "TOTALS" : "CACHE";
 
 	appendStringInfoString(sql, "SELECT COALESCE(e.dim_hash, a.dim_hash), COALESCE(e.period, a.period), "
 						   "CASE WHEN e.dim_hash IS NOT NULL THEN (SELECT pg_catalog.to_jsonb(x) FROM (SELECT ");
-	append_compared(sql, reg, role, "e.");
+	accum_append_compared(sql, reg, role, "e.");
 	appendStringInfoString(sql, ") x) END, "
 						   "CASE WHEN a.dim_hash IS NOT NULL THEN (SELECT pg_catalog.to_jsonb(x) FROM (SELECT ");
-	append_compared(sql, reg, role, "a.");
+	accum_append_compared(sql, reg, role, "a.");
 	appendStringInfo(sql, ") x) END, CASE WHEN a.dim_hash IS NULL THEN 'MISSING_IN_%s' "
 					 "WHEN e.dim_hash IS NULL THEN 'ORPHAN_IN_%s' ELSE 'MISMATCH' END FROM (",
 					 where, where);
-	append_truth(sql, reg, role, "true");
-	appendStringInfoString(sql, ") e FULL JOIN (");
-	append_stored(sql, reg, role);
+	accum_append_truth(sql, reg, role);
+	appendStringInfoString(sql, ") e FULL JOIN (SELECT * FROM (");
+	accum_append_stored(sql, reg, role);
+	appendStringInfoString(sql, ") t");
+	if (before != ACCUM_DAY_MAX)
+	{
+		appendStringInfoString(sql, " WHERE t.period OPERATOR(pg_catalog.<) ");
+		accum_append_date(sql, before);
+	}
 	appendStringInfoString(sql, ") a ON ");
 	append_same_key(sql, role, "e", "a");
 	appendStringInfoString(sql, " WHERE ");
@@ -228,18 +124,22 @@ verify_query(AccumQuery *query, AccumRegister *reg, AccumRole role)
 }
 
 static void
-verify_role(AccumRegister *reg, AccumRole role, ReturnSetInfo *result)
+verify_role(AccumRegister *reg, AccumRole role, const AccumFacts *facts, ReturnSetInfo *result)
 {
 	Datum		values[6] = {CStringGetTextDatum(accum_role_name(role))};
 	bool		nulls[6] = {false};
-	AccumQuery	query;
+	StringInfoData sql;
+	SPIPlanPtr	plan;
 	AccumRows	rows;
 	HeapTuple	row;
 	bool		clean = true;
 
-	accum_query_init(&query);
-	verify_query(&query, reg, role);
-	accum_rows_open(&rows, &query);
+	initStringInfo(&sql);
+	append_verify(&sql, reg, role, ACCUM_DAY_MAX);
+	accum_rows_begin(&rows);
+	accum_facts_show(facts);
+	plan = accum_query_prepare(sql.data, 0, NULL, false);
+	accum_rows_open_plan(&rows, plan, NULL);
 	while ((row = accum_rows_next(&rows)) != NULL)
 	{
 		clean = false;
@@ -247,6 +147,7 @@ verify_role(AccumRegister *reg, AccumRole role, ReturnSetInfo *result)
 			values[i] = SPI_getbinval(row, SPI_tuptable->tupdesc, i, &nulls[i]);
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
+	SPI_freeplan(plan);
 	accum_rows_close(&rows);
 	if (!clean)
 		return;
@@ -265,14 +166,57 @@ Datum
 accum_register_verify(PG_FUNCTION_ARGS)
 {
 	AccumRegister *reg = accum_register_named(fcinfo, AccessShareLock, NULL);
+	AccumFactsScope scope = {.before = ACCUM_DAY_MAX};
+	AccumFacts	facts;
 
 	InitMaterializedSRF(fcinfo, 0);
+	accum_pending_push_snapshot();
+	accum_progress_begin(reg, "verify");
+	accum_facts_collect(&facts, reg, &scope);
 	for (AccumRole role = ACCUM_BALANCE_CACHE; role < ACCUM_ROLES; role++)
 	{
 		if (OidIsValid(reg->relations[role]))
-			verify_role(reg, role, (ReturnSetInfo *) fcinfo->resultinfo);
+		{
+			accum_progress_phase(psprintf("comparing %s", accum_role_name(role)));
+			verify_role(reg, role, &facts, (ReturnSetInfo *) fcinfo->resultinfo);
+		}
 	}
+	accum_facts_free(&facts);
+	accum_progress_end();
+	PopActiveSnapshot();
 	return (Datum) 0;
+}
+
+/*
+ * Are the finest totals of the days before one what movements, and what is archived,
+ * add up to?  As the register's owner, under a new snapshot.
+ */
+bool
+accum_verify_before(AccumRegister *reg, AccumDay before)
+{
+	AccumFactsScope scope = {.before = before,.role = accum_register_owner(reg)};
+	AccumQueryState state;
+	AccumFacts	facts;
+	StringInfoData sql;
+	SPIPlanPtr	plan;
+	uint64		n;
+
+	initStringInfo(&sql);
+	append_verify(&sql, reg, accum_totals_role(reg->totals_period), before);
+	PushActiveSnapshot(GetLatestSnapshot());
+	accum_progress_begin(reg, "archiving");
+	accum_facts_collect(&facts, reg, &scope);
+	accum_progress_phase("comparing totals");
+	accum_query_begin(&state, scope.role);
+	accum_facts_show(&facts);
+	plan = accum_query_prepare(psprintf("SELECT FROM (%s) t LIMIT 1", sql.data), 0, NULL, false);
+	n = accum_query_run_at(plan, NULL, GetActiveSnapshot(), SPI_OK_SELECT);
+	SPI_freeplan(plan);
+	accum_query_end(&state);
+	PopActiveSnapshot();
+	accum_facts_free(&facts);
+	accum_progress_end();
+	return n == 0;
 }
 
 /*
@@ -286,14 +230,19 @@ open_to_rebuild(FunctionCallInfo fcinfo, const char *function)
 	AccumRegister *reg;
 
 	PreventCommandIfReadOnly(function);
+	accum_pending_flush();
 	reg = accum_register_named(fcinfo, ShareRowExclusiveLock, &access);
-	(void) accum_fold_all(reg);
-	if (accum_fold_pending(reg))
-		ereport(ERROR,
-				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-				 errmsg("register \"%s\" has deltas that do not fit its derived tables", reg->name),
-				 errhint("Correct the documents with movements of that size.")));
+	accum_fold_completely(reg);
 	return reg;
+}
+
+/* The facts as they are now, whatever the transaction's snapshot shows; writers wait. */
+static void
+collect_newest(AccumFacts *facts, AccumRegister *reg, const AccumFactsScope *scope)
+{
+	PushActiveSnapshot(GetLatestSnapshot());
+	accum_facts_collect(facts, reg, scope);
+	PopActiveSnapshot();
 }
 
 /* Run a statement on a derived table that is not worth keeping. */
@@ -313,15 +262,15 @@ append_replacements(StringInfo sql, AccumRegister *reg, AccumRole role)
 {
 	appendStringInfo(sql, " ON CONFLICT (dim_hash%s) DO UPDATE SET "
 					 "movements_count = EXCLUDED.movements_count",
-					 is_totals(role) ? ", period" : "");
+					 accum_is_totals(role) ? ", period" : "");
 	for (int i = 0; i < reg->ndims; i++)
 		appendStringInfo(sql, ", %1$s = EXCLUDED.%1$s", accum_ident(reg->dims[i].name, ""));
 	for (int i = 0; i < reg->nresources; i++)
 	{
-		for (int s = 0; s < sums_per_resource(role); s++)
-			appendStringInfo(sql, ", %1$s = EXCLUDED.%1$s", sum_name(reg, i, s));
+		for (int s = 0; s < accum_sums_kept(role); s++)
+			appendStringInfo(sql, ", %1$s = EXCLUDED.%1$s", accum_sum_name(reg, i, s));
 	}
-	if (!is_totals(role))
+	if (!accum_is_totals(role))
 		appendStringInfoString(sql, ", last_movement_at = COALESCE(t.last_movement_at, EXCLUDED.last_movement_at), "
 							   "last_movement_id = COALESCE(t.last_movement_id, EXCLUDED.last_movement_id), "
 							   "version = t.version OPERATOR(pg_catalog.+) 1");
@@ -334,18 +283,24 @@ append_mended(StringInfo sql, AccumRegister *reg, AccumRole role, bool has_delta
 	const char *sum = has_deltas
 		? ", COALESCE(e.%1$s, 0) OPERATOR(pg_catalog.-) COALESCE(p.%1$s, 0)" : ", e.%1$s";
 
-	appendStringInfo(sql, "b.dim_hash%s", is_totals(role) ? ", b.period" : "");
+	appendStringInfo(sql, "b.dim_hash%s", accum_is_totals(role) ? ", b.period" : "");
 	appendStringInfo(sql, sum, "movements_count");
 	for (int i = 0; i < reg->ndims; i++)
 		appendStringInfo(sql, has_deltas ? ", CASE WHEN e.dim_hash IS NULL THEN c.%1$s ELSE e.%1$s END"
 						 : ", e.%1$s", accum_ident(reg->dims[i].name, ""));
 	for (int i = 0; i < reg->nresources; i++)
 	{
-		for (int s = 0; s < sums_per_resource(role); s++)
-			appendStringInfo(sql, sum, sum_name(reg, i, s));
+		for (int s = 0; s < accum_sums_kept(role); s++)
+			appendStringInfo(sql, sum, accum_sum_name(reg, i, s));
 	}
-	if (!is_totals(role))
+	if (!accum_is_totals(role))
 		appendStringInfoString(sql, ", e.last_movement_at, e.last_movement_id, 1");
+}
+
+static const char *
+role_unit(AccumRole role)
+{
+	return role == ACCUM_TOTALS_DAY ? "day" : role == ACCUM_TOTALS_MONTH ? "month" : "year";
 }
 
 /*
@@ -358,7 +313,7 @@ append_pending(StringInfo sql, AccumRegister *reg, AccumRole role)
 	const char *deltas = reg->relation_names[ACCUM_DELTA];
 
 	appendStringInfoString(sql, "), pending AS MATERIALIZED (SELECT d.dim_hash, ");
-	if (is_totals(role))
+	if (accum_is_totals(role))
 		appendStringInfo(sql, ACCUM_SCHEMA "._unit_start(%u::pg_catalog.regclass, d.period, '%s') AS period",
 						 reg->movements, role_unit(role));
 	else
@@ -366,12 +321,12 @@ append_pending(StringInfo sql, AccumRegister *reg, AccumRole role)
 	appendStringInfoString(sql, ", pg_catalog.sum(d.movements_count) AS movements_count");
 	for (int i = 0; i < reg->nresources; i++)
 	{
-		for (int s = 0; s < sums_per_resource(role); s++)
-			appendStringInfo(sql, ", pg_catalog.sum(d.%1$s) AS %1$s", sum_name(reg, i, s));
+		for (int s = 0; s < accum_sums_kept(role); s++)
+			appendStringInfo(sql, ", pg_catalog.sum(d.%1$s) AS %1$s", accum_sum_name(reg, i, s));
 	}
 	appendStringInfo(sql, " FROM %s d GROUP BY 1, 2), waiting AS MATERIALIZED (SELECT DISTINCT ON (d.dim_hash) d.dim_hash",
 					 deltas);
-	append_dims(sql, reg, "d.");
+	accum_append_dims(sql, reg, "d.");
 	appendStringInfo(sql, " FROM %s d ORDER BY d.dim_hash", deltas);
 }
 
@@ -386,12 +341,12 @@ repair_query(StringInfo sql, AccumRegister *reg, AccumRole role)
 	bool		has_deltas = accum_register_has(reg, ACCUM_DELTA);
 
 	appendStringInfoString(sql, "WITH truth AS MATERIALIZED (");
-	append_truth(sql, reg, role, "true");
+	accum_append_truth(sql, reg, role);
 	if (has_deltas)
 		append_pending(sql, reg, role);
 	appendStringInfoString(sql, "), bad AS MATERIALIZED (SELECT DISTINCT COALESCE(e.dim_hash, a.dim_hash) AS dim_hash, "
 						   "COALESCE(e.period, a.period) AS period FROM truth e FULL JOIN (");
-	append_stored(sql, reg, role);
+	accum_append_stored(sql, reg, role);
 	appendStringInfoString(sql, ") a ON ");
 	append_same_key(sql, role, "e", "a");
 	appendStringInfoString(sql, " WHERE ");
@@ -404,10 +359,10 @@ repair_query(StringInfo sql, AccumRegister *reg, AccumRole role)
 	appendStringInfo(sql, ")%s RETURNING 1), mended AS (INSERT INTO %s AS t (dim_hash, %s",
 					 has_deltas ? " AND NOT EXISTS (SELECT FROM waiting c "
 					 "WHERE c.dim_hash OPERATOR(pg_catalog.=) b.dim_hash)" : "",
-					 table, is_totals(role) ? "period, " : "");
-	append_compared(sql, reg, role, "");
+					 table, accum_is_totals(role) ? "period, " : "");
+	accum_append_compared(sql, reg, role, "");
 	appendStringInfo(sql, "%s) SELECT ",
-					 is_totals(role) ? "" : ", last_movement_at, last_movement_id, version");
+					 accum_is_totals(role) ? "" : ", last_movement_at, last_movement_id, version");
 	append_mended(sql, reg, role, has_deltas);
 	appendStringInfo(sql, " FROM bad b %sJOIN truth e ON ", has_deltas ? "LEFT " : "");
 	append_same_key(sql, role, "e", "b");
@@ -434,14 +389,19 @@ Datum
 accum_register_repair(PG_FUNCTION_ARGS)
 {
 	AccumAccess access = {.owner = true};
+	AccumFactsScope scope = {.before = ACCUM_DAY_MAX,.role = GetUserId()};
 	AccumRegister *reg;
 	AccumQueryState state;
+	AccumFacts	facts;
 	int64		n = 0;
 
 	PreventCommandIfReadOnly("register_repair()");
 	reg = accum_register_named(fcinfo, ShareRowExclusiveLock, &access);
 	accum_pending_flush();
+	accum_progress_begin(reg, "repair");
+	collect_newest(&facts, reg, &scope);
 	accum_query_begin(&state, GetUserId());
+	accum_facts_show(&facts);
 	for (AccumRole role = ACCUM_BALANCE_CACHE; role < ACCUM_ROLES; role++)
 	{
 		StringInfoData sql;
@@ -449,12 +409,15 @@ accum_register_repair(PG_FUNCTION_ARGS)
 
 		if (!accum_register_has(reg, role))
 			continue;
+		accum_progress_phase(psprintf("comparing %s", accum_role_name(role)));
 		initStringInfo(&sql);
 		repair_query(&sql, reg, role);
-		(void) run_once(reg, role, sql.data, SPI_OK_SELECT);
+		(void) accum_guarded_run_newest(reg, reg->relations[role], sql.data, SPI_OK_SELECT);
 		n += DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 	}
 	accum_query_end(&state);
+	accum_facts_free(&facts);
+	accum_progress_end();
 	PG_RETURN_INT32((int32) Min(n, PG_INT32_MAX));
 }
 
@@ -469,11 +432,11 @@ rebuild_totals(AccumRegister *reg, AccumRole role)
 
 	resetStringInfo(&sql);
 	appendStringInfo(&sql, "INSERT INTO %s (dim_hash, period, ", reg->relation_names[role]);
-	append_compared(&sql, reg, role, "");
+	accum_append_compared(&sql, reg, role, "");
 	appendStringInfoString(&sql, ") SELECT e.dim_hash, e.period, ");
-	append_compared(&sql, reg, role, "e.");
+	accum_append_compared(&sql, reg, role, "e.");
 	appendStringInfoString(&sql, " FROM (");
-	append_truth(&sql, reg, role, "true");
+	accum_append_truth(&sql, reg, role);
 	appendStringInfoString(&sql, ") e ORDER BY e.period, e.dim_hash");
 	return run_once(reg, role, sql.data, SPI_OK_INSERT);
 }
@@ -487,16 +450,26 @@ Datum
 accum_register_rebuild_totals(PG_FUNCTION_ARGS)
 {
 	AccumRegister *reg = open_to_rebuild(fcinfo, "register_rebuild_totals()");
+	AccumFactsScope scope = {.before = ACCUM_DAY_MAX,.role = GetUserId()};
 	AccumQueryState state;
+	AccumFacts	facts;
 	uint64		n = 0;
 
+	accum_progress_begin(reg, "rebuild of totals");
+	collect_newest(&facts, reg, &scope);
 	accum_query_begin(&state, GetUserId());
+	accum_facts_show(&facts);
 	for (AccumRole role = ACCUM_TOTALS_YEAR; role < ACCUM_ROLES; role++)
 	{
 		if (OidIsValid(reg->relations[role]))
+		{
+			accum_progress_phase(psprintf("writing %s", accum_role_name(role)));
 			n += rebuild_totals(reg, role);
+		}
 	}
 	accum_query_end(&state);
+	accum_facts_free(&facts);
+	accum_progress_end();
 	PG_RETURN_INT32((int32) Min(n, PG_INT32_MAX));
 }
 
@@ -508,18 +481,17 @@ rebuild_cache(AccumRegister *reg, const char *condition)
 
 	/* What the last write was is not to be seen in movements: it stays. */
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "DELETE FROM %s m WHERE %s AND NOT EXISTS (SELECT FROM %s x "
-					 "WHERE x.dim_hash OPERATOR(pg_catalog.=) m.dim_hash)",
-					 cache, condition, reg->relation_names[ACCUM_MOVEMENTS]);
+	appendStringInfo(&sql, "DELETE FROM %s m WHERE %s AND NOT EXISTS (SELECT FROM " ACCUM_FACTS " f "
+					 "WHERE f.dim_hash OPERATOR(pg_catalog.=) m.dim_hash)", cache, condition);
 	(void) run_once(reg, ACCUM_BALANCE_CACHE, sql.data, SPI_OK_DELETE);
 
 	resetStringInfo(&sql);
 	appendStringInfo(&sql, "INSERT INTO %s AS t (dim_hash, ", cache);
-	append_compared(&sql, reg, ACCUM_BALANCE_CACHE, "");
+	accum_append_compared(&sql, reg, ACCUM_BALANCE_CACHE, "");
 	appendStringInfoString(&sql, ", last_movement_at, last_movement_id, version) SELECT e.dim_hash, ");
-	append_compared(&sql, reg, ACCUM_BALANCE_CACHE, "e.");
+	accum_append_compared(&sql, reg, ACCUM_BALANCE_CACHE, "e.");
 	appendStringInfoString(&sql, ", e.last_movement_at, e.last_movement_id, 1 FROM (");
-	append_truth(&sql, reg, ACCUM_BALANCE_CACHE, condition);
+	accum_append_truth(&sql, reg, ACCUM_BALANCE_CACHE);
 	appendStringInfoString(&sql, ") e ORDER BY e.dim_hash");
 	append_replacements(&sql, reg, ACCUM_BALANCE_CACHE);
 	return run_once(reg, ACCUM_BALANCE_CACHE, sql.data, SPI_OK_INSERT);
@@ -536,15 +508,24 @@ Datum
 accum_register_rebuild_cache(PG_FUNCTION_ARGS)
 {
 	AccumRegister *reg = open_to_rebuild(fcinfo, "register_rebuild_cache()");
+	AccumFactsScope scope = {.before = ACCUM_DAY_MAX,.role = GetUserId()};
 	AccumQueryState state;
+	AccumFacts	facts;
 	uint64		n;
 
 	if (!OidIsValid(reg->relations[ACCUM_BALANCE_CACHE]))
 		PG_RETURN_INT32(0);
+	if (!PG_ARGISNULL(1))
+		scope.condition = psprintf("m.dim_hash OPERATOR(pg_catalog.=) (" INT64_FORMAT ")",
+								   PG_GETARG_INT64(1));
+	accum_progress_begin(reg, "rebuild of balance_cache");
+	collect_newest(&facts, reg, &scope);
+	accum_progress_phase("writing balance_cache");
 	accum_query_begin(&state, GetUserId());
-	n = rebuild_cache(reg, PG_ARGISNULL(1) ? "true"
-					  : psprintf("m.dim_hash OPERATOR(pg_catalog.=) (" INT64_FORMAT ")",
-								 PG_GETARG_INT64(1)));
+	accum_facts_show(&facts);
+	n = rebuild_cache(reg, scope.condition == NULL ? "true" : scope.condition);
 	accum_query_end(&state);
+	accum_facts_free(&facts);
+	accum_progress_end();
 	PG_RETURN_INT32((int32) Min(n, PG_INT32_MAX));
 }

@@ -7,7 +7,7 @@
  * second it leaves, whether it has finished or not, and tells the launcher where
  * to go on: DROP DATABASE and CREATE DATABASE … TEMPLATE wait for it no longer.
  *
- * Each batch of deltas and each register's partitions are a transaction of their
+ * Each batch of deltas and each partition are a transaction of their
  * own, with short waits for locks.  An error ends the register's turn, not the
  * visit; the register is then left alone for a while (stats.c).
  *
@@ -39,6 +39,7 @@
 #include "compat.h"
 #include "fold.h"
 #include "partition.h"
+#include "partition_keep.h"
 #include "query.h"
 #include "registry.h"
 #include "shared.h"
@@ -50,6 +51,11 @@
 
 /* So long does a worker wait for a lock. */
 #define LOCK_TIMEOUT "1s"
+
+/* So long, so often and with such pauses for those that keep everybody else out. */
+#define PARTITION_LOCK_TIMEOUT "100ms"
+#define LOCK_TRIES 5
+#define LOCK_RETRY_MS 50
 
 /* A register, as the registry had it when the visit began. */
 typedef struct Candidate
@@ -231,15 +237,27 @@ fold_batch(AccumRegister *reg)
 	return folded.deltas;
 }
 
+/*
+ * Make one partition, if one is missing.  Sessions may queue up behind us while we wait
+ * for its locks, so that is not for long; and a large default partition is left to who
+ * asks for it to be scanned.
+ */
 static int64
-make_partitions(AccumRegister *reg)
+make_partition(AccumRegister *reg)
 {
+	Oid			default_partition = accum_partition_default(reg);
 	AccumQueryState state;
+	int64		made = 0;
+	bool		more;
 
 	accum_query_begin(&state, accum_register_owner(reg));
-	accum_partitions_create_ahead(reg);
+	accum_query_set("lock_timeout", PARTITION_LOCK_TIMEOUT);
+	if (OidIsValid(default_partition))
+		LockRelationOid(default_partition, AccessShareLock);
+	if (!OidIsValid(default_partition) || !accum_default_is_large(default_partition))
+		made = accum_partitions_keep(reg, accum_partitions_last_ahead(reg), 1, &more);
 	accum_query_end(&state);
-	return 0;
+	return made;
 }
 
 static void
@@ -251,11 +269,48 @@ report_activity(const char *what, const Candidate *candidate)
 	pgstat_report_activity(STATE_RUNNING, activity);
 }
 
+/*
+ * Make the partitions that are missing, a transaction for each; false when time did
+ * not suffice.
+ *
+ * Where a lock is not to be had the sessions that wait behind us go first, and we try
+ * again.  A register that is never left alone for a moment waits for the next visit.
+ */
+static bool
+make_partitions(const Candidate *candidate)
+{
+	MemoryContext context = CurrentMemoryContext;
+	volatile int tries = 0;
+	volatile bool made = true;
+
+	while (made && !time_is_up())
+	{
+		PG_TRY();
+		{
+			made = upkeep_run(candidate, ShareUpdateExclusiveLock, make_partition) > 0;
+		}
+		PG_CATCH();
+		{
+			if (geterrcode() != ERRCODE_LOCK_NOT_AVAILABLE || ++tries == LOCK_TRIES)
+				PG_RE_THROW();
+			HOLD_INTERRUPTS();
+			AbortOutOfAnyTransaction();
+			FlushErrorState();
+			RESUME_INTERRUPTS();
+			MemoryContextSwitchTo(context);
+			pg_usleep(LOCK_RETRY_MS * 1000L);
+		}
+		PG_END_TRY();
+	}
+	return !made;
+}
+
 /* All that there is to do for a register; false when time did not suffice. */
 static bool
 register_keep(const Candidate *candidate, bool maintenance)
 {
 	int64		folded = 0;
+	bool		done = true;
 
 	if (candidate->has_deltas)
 	{
@@ -268,9 +323,9 @@ register_keep(const Candidate *candidate, bool maintenance)
 	if (maintenance)
 	{
 		report_activity("making partitions", candidate);
-		(void) upkeep_run(candidate, AccessShareLock, make_partitions);
+		done = make_partitions(candidate);
 	}
-	return folded < accum_delta_merge_batch_size;
+	return done && folded < accum_delta_merge_batch_size;
 }
 
 /* A register's turn, which may fail; false when there is more to do at once. */
@@ -333,8 +388,8 @@ visit_registers(AccumVisit *visit, List *candidates)
 
 	/* All have had theirs; for some it was not enough. */
 	visit->more = visit->again;
+	visit->maintenance = visit->maintenance && visit->again;
 	visit->again = false;
-	visit->maintenance = false;
 	memset(&visit->after, 0, sizeof(visit->after));
 }
 

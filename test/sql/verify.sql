@@ -19,7 +19,9 @@ SELECT check_type, status FROM accum.register_verify('flows');
 -- A verifier needs to read, no more; a rebuilder owns the register.
 CREATE ROLE regress_accum_auditor;
 SET ROLE regress_accum_auditor;
+\set SHOW_CONTEXT never
 SELECT accum.register_verify('books');
+\set SHOW_CONTEXT errors
 RESET ROLE;
 GRANT SELECT ON accum.books_movements, accum.books_balance_cache, accum.books_totals_day,
     accum.books_totals_month, accum.books_totals_year TO regress_accum_auditor;
@@ -48,7 +50,8 @@ INSERT INTO accum.books_totals_year (dim_hash, period, shop, item, qty, qty_rece
 -- A rounding error of floating point is none.
 UPDATE accum.books_totals_year SET weight = weight * (1 + 1e-14);
 RESET session_replication_role;
-SELECT check_type, period, expected, actual, status
+-- Sums of floating point depend on the order of addition.
+SELECT check_type, period, expected - '{weight,weight_receipt}'::text[] AS expected, actual - '{weight,weight_receipt}'::text[] AS actual, status
 FROM accum.register_verify('books') ORDER BY check_type, status, period, expected ->> 'item', expected ->> 'shop';
 
 -- One cell, then all.

@@ -187,6 +187,7 @@ sub parameters
 
 	$text =~ s/::[\w ]+(?=,|$)//g;
 	$text =~ s/timestamp with time zone/timestamptz/g;
+	$text =~ s/(?<=\d )mons(?=')/months/g;
 	$text =~ s/DEFAULT NULL(?:::\w+)?/DEFAULT NULL/g;
 	return $text;
 }

@@ -43,6 +43,7 @@ $node->safe_psql('postgres', q{
 posts_do_not_grow();
 json_is_bounded();
 copy_is_bounded();
+verify_is_bounded();
 
 $node->stop;
 done_testing();
@@ -171,5 +172,25 @@ sub copy_is_bounded
 	# shared_buffers, the triggers' rows, the delta set, its sort, the rows of a table.
 	cmp_ok($after - $before, '<', 64 * 1024, 'COPY stays within some work_mem');
 	register_is_right($node, 'postgres', 'copied', 'after COPY');
+	return;
+}
+
+# Of the movements that COPY has stored.
+sub verify_is_bounded
+{
+	foreach my $call ('register_verify', 'register_rebuild_totals', 'register_rebuild_cache')
+	{
+		my ($before, $after) = split /\|/,
+		  timed($node, 'postgres', "$call:", qq{
+			SELECT memory_peak() AS before \\gset
+			SELECT count(*) AS done FROM accum.$call('copied') \\gset
+			SELECT :before, memory_peak();});
+
+		note("peak before $before kB, after $after kB");
+
+		# shared_buffers, facts, the hash tables and sorts of the query that compares or writes.
+		cmp_ok($after - $before, '<', 64 * 1024, "$call stays within some work_mem");
+	}
+	register_is_right($node, 'postgres', 'copied', 'after rebuilds');
 	return;
 }

@@ -1,0 +1,302 @@
+/*
+ * facts.c
+ *		What is true of a register: the sums that its derived tables have to agree with.
+ *
+ * Movements are read once and summed up by cell and unit of the finest totals, into
+ * rows that are kept on disk when they exceed work_mem.  These are the facts; what each
+ * derived table should hold is a sum of them.
+ *
+ * Of archived time no movements are left.  There the finest totals themselves are the
+ * facts, deltas that they do not have yet included, and whatever is coarser has to agree
+ * with them.
+ */
+#include "postgres.h"
+
+#include "executor/spi.h"
+#include "miscadmin.h"
+
+#include "facts.h"
+#include "horizon.h"
+#include "partition.h"
+#include "progress.h"
+#include "query.h"
+#include "table_rows.h"
+
+/* How many facts are fetched at once. */
+#define FETCH_ROWS 1000
+
+/* Does a table keep sums of calendar units? */
+bool
+accum_is_totals(AccumRole role)
+{
+	return role >= ACCUM_TOTALS_YEAR;
+}
+
+static const char *
+totals_unit(AccumRole role)
+{
+	return role == ACCUM_TOTALS_DAY ? "day" : role == ACCUM_TOTALS_MONTH ? "month" : "year";
+}
+
+/* What a derived table keeps of each resource: the net sum, the receipts. */
+int
+accum_sums_kept(AccumRole role)
+{
+	return accum_is_totals(role) ? 2 : 1;
+}
+
+/* The column of the net sum (0) or the receipts (1) of a resource. */
+const char *
+accum_sum_name(AccumRegister *reg, int resource, int sum)
+{
+	return accum_ident(reg->resources[resource].name, sum == 0 ? "" : "_receipt");
+}
+
+/* Append ", <prefix><dimension>" for each. */
+void
+accum_append_dims(StringInfo sql, AccumRegister *reg, const char *prefix)
+{
+	for (int i = 0; i < reg->ndims; i++)
+	{
+		appendStringInfo(sql, ", %s", prefix);
+		accum_append_ident(sql, reg->dims[i].name);
+	}
+}
+
+/* Append the columns that a derived table shares with the truth. */
+void
+accum_append_compared(StringInfo sql, AccumRegister *reg, AccumRole role, const char *prefix)
+{
+	appendStringInfo(sql, "%smovements_count", prefix);
+	accum_append_dims(sql, reg, prefix);
+	for (int i = 0; i < reg->nresources; i++)
+	{
+		for (int s = 0; s < accum_sums_kept(role); s++)
+			appendStringInfo(sql, ", %s%s", prefix, accum_sum_name(reg, i, s));
+	}
+}
+
+/*
+ * Append what a derived table says: its rows, and with them the deltas that it
+ * does not have yet.
+ */
+void
+accum_append_stored(StringInfo sql, AccumRegister *reg, AccumRole role)
+{
+	const char *period = accum_is_totals(role) ? "t.period" : "NULL::date AS period";
+
+	if (!accum_register_has(reg, ACCUM_DELTA))
+	{
+		appendStringInfo(sql, "SELECT t.dim_hash, %s, ", period);
+		accum_append_compared(sql, reg, role, "t.");
+		appendStringInfo(sql, " FROM %s t", reg->relation_names[role]);
+		return;
+	}
+	appendStringInfoString(sql, "SELECT s.dim_hash, s.period, pg_catalog.sum(s.movements_count) AS movements_count");
+	accum_append_dims(sql, reg, "s.");
+	for (int i = 0; i < reg->nresources; i++)
+	{
+		for (int n = 0; n < accum_sums_kept(role); n++)
+			appendStringInfo(sql, ", pg_catalog.sum(s.%s) AS %s", accum_sum_name(reg, i, n),
+							 accum_sum_name(reg, i, n));
+	}
+	appendStringInfo(sql, " FROM (SELECT t.dim_hash, %s, ", period);
+	accum_append_compared(sql, reg, role, "t.");
+	appendStringInfo(sql, " FROM %s t UNION ALL SELECT t.dim_hash, ", reg->relation_names[role]);
+	if (accum_is_totals(role))
+		appendStringInfo(sql, ACCUM_SCHEMA "._unit_start(%u::pg_catalog.regclass, t.period, '%s'), ",
+						 reg->movements, totals_unit(role));
+	else
+		appendStringInfoString(sql, "NULL, ");
+	accum_append_compared(sql, reg, role, "t.");
+	appendStringInfo(sql, " FROM %s t) s GROUP BY 1, 2", reg->relation_names[ACCUM_DELTA]);
+	accum_append_dims(sql, reg, "s.");
+}
+
+/* Append a literal of a date. */
+void
+accum_append_date(StringInfo sql, AccumDay day)
+{
+	int			year;
+	int			month;
+	int			mday;
+
+	accum_day_to_civil(day, &year, &month, &mday);
+	appendStringInfo(sql, "'%04d-%02d-%02d'::pg_catalog.date", year, month, mday);
+}
+
+/* Append a day's first instant, as something that chooses partitions. */
+static void
+append_day_start(StringInfo sql, AccumRegister *reg, AccumDay day)
+{
+	appendStringInfo(sql, ACCUM_SCHEMA "._day_start(%u::pg_catalog.regclass, ", reg->movements);
+	accum_append_date(sql, day);
+	appendStringInfoChar(sql, ')');
+}
+
+static void
+append_condition(StringInfo sql, const AccumFactsScope *scope)
+{
+	if (scope->condition != NULL)
+		appendStringInfo(sql, " AND %s", scope->condition);
+}
+
+/* Append the facts of what is not archived. */
+static void
+append_live(StringInfo sql, AccumRegister *reg, const AccumFactsScope *scope)
+{
+	appendStringInfo(sql, "SELECT m.dim_hash, " ACCUM_SCHEMA "._unit_start(%u::pg_catalog.regclass, m.period, '%s') AS period",
+					 reg->movements, accum_unit_name(reg->totals_period));
+	accum_append_dims(sql, reg, "m.");
+	for (int i = 0; i < reg->nresources; i++)
+	{
+		const char *name = accum_sum_name(reg, i, 0);
+
+		appendStringInfo(sql, ", pg_catalog.sum(m.%s) AS %s", name, name);
+		appendStringInfo(sql, ", COALESCE(pg_catalog.sum(m.%s) FILTER (WHERE m.%s OPERATOR(pg_catalog.>) 0), 0) AS %s",
+						 name, name, accum_sum_name(reg, i, 1));
+	}
+
+	/* Identifiers are ordered by time. */
+	appendStringInfo(sql, ", pg_catalog.count(*) AS movements_count, "
+					 "pg_catalog.max(m.recorded_at) AS last_movement_at, "
+					 "pg_catalog.max(m.id::pg_catalog.text COLLATE \"C\")::pg_catalog.uuid AS last_movement_id "
+					 "FROM %s m WHERE " ACCUM_SCHEMA "._progress_row()",
+					 reg->relation_names[ACCUM_MOVEMENTS]);
+	append_condition(sql, scope);
+	if (accum_horizon_set(reg))
+	{
+		appendStringInfoString(sql, " AND m.period OPERATOR(pg_catalog.>=) ");
+		append_day_start(sql, reg, reg->archived_before);
+	}
+	if (scope->before != ACCUM_DAY_MAX)
+	{
+		appendStringInfoString(sql, " AND m.period OPERATOR(pg_catalog.<) ");
+		append_day_start(sql, reg, scope->before);
+	}
+	appendStringInfoString(sql, " GROUP BY 1, 2");
+	accum_append_dims(sql, reg, "m.");
+}
+
+/* Append the facts of archived time: the finest totals. */
+static void
+append_archived(StringInfo sql, AccumRegister *reg, const AccumFactsScope *scope)
+{
+	AccumRole	role = accum_totals_role(reg->totals_period);
+
+	appendStringInfoString(sql, "SELECT m.dim_hash, m.period");
+	accum_append_dims(sql, reg, "m.");
+	for (int i = 0; i < reg->nresources; i++)
+		appendStringInfo(sql, ", m.%s, m.%s", accum_sum_name(reg, i, 0), accum_sum_name(reg, i, 1));
+	appendStringInfoString(sql, ", m.movements_count, NULL, NULL FROM (");
+	accum_append_stored(sql, reg, role);
+	appendStringInfo(sql, ") m WHERE m.period OPERATOR(pg_catalog.<) '%s'::pg_catalog.date "
+					 "AND m.movements_count OPERATOR(pg_catalog.<>) 0", accum_horizon_text(reg));
+	append_condition(sql, scope);
+}
+
+/* About how many movements are there? */
+static int64
+estimate_movements(AccumRegister *reg)
+{
+	Oid			default_partition = accum_partition_default(reg);
+	int64		n = 0;
+	ListCell   *lc;
+
+	foreach(lc, accum_partitions_list(reg))
+		n += accum_estimate_rows(((AccumPartition *) lfirst(lc))->oid);
+	return n + (OidIsValid(default_partition) ? accum_estimate_rows(default_partition) : 0);
+}
+
+/*
+ * Collect the facts that the active snapshot shows; the result is allocated in the
+ * current context.
+ */
+void
+accum_facts_collect(AccumFacts *facts, AccumRegister *reg, const AccumFactsScope *scope)
+{
+	MemoryContext context = CurrentMemoryContext;
+	AccumQueryState state;
+	StringInfoData sql;
+	SPIPlanPtr	plan;
+	Portal		portal;
+
+	initStringInfo(&sql);
+	append_live(&sql, reg, scope);
+	if (accum_horizon_set(reg))
+	{
+		appendStringInfoString(&sql, " UNION ALL ");
+		append_archived(&sql, reg, scope);
+	}
+	facts->rows = tuplestore_begin_heap(false, false, work_mem);
+	facts->desc = NULL;
+
+	accum_progress_reading(estimate_movements(reg));
+	accum_query_begin(&state, scope->role);
+	plan = accum_query_prepare(sql.data, 0, NULL, false);
+	portal = SPI_cursor_open(NULL, plan, NULL, NULL, true);
+	do
+	{
+		SPI_cursor_fetch(portal, true, FETCH_ROWS);
+		if (facts->desc == NULL)
+		{
+			MemoryContext old = MemoryContextSwitchTo(context);
+
+			facts->desc = CreateTupleDescCopy(SPI_tuptable->tupdesc);
+			MemoryContextSwitchTo(old);
+		}
+		CHECK_FOR_INTERRUPTS();
+		for (uint64 i = 0; i < SPI_processed; i++)
+			tuplestore_puttuple(facts->rows, SPI_tuptable->vals[i]);
+		SPI_freetuptable(SPI_tuptable);
+	} while (SPI_processed > 0);
+	SPI_cursor_close(portal);
+	SPI_freeplan(plan);
+	accum_query_end(&state);
+}
+
+/* Let queries of this SPI connection read the facts by their name. */
+void
+accum_facts_show(const AccumFacts *facts)
+{
+	accum_query_rows(ACCUM_FACTS, facts->desc, facts->rows);
+}
+
+void
+accum_facts_free(AccumFacts *facts)
+{
+	tuplestore_end(facts->rows);
+	FreeTupleDesc(facts->desc);
+}
+
+/*
+ * Append what a derived table should hold: dim_hash, period (NULL for the cache),
+ * dimensions, sums, movements_count, and for the cache the last movement.
+ */
+void
+accum_append_truth(StringInfo sql, AccumRegister *reg, AccumRole role)
+{
+	if (role == accum_totals_role(reg->totals_period))
+	{
+		appendStringInfoString(sql, "SELECT * FROM " ACCUM_FACTS);
+		return;
+	}
+	appendStringInfoString(sql, "SELECT f.dim_hash, ");
+	if (accum_is_totals(role))
+		appendStringInfo(sql, ACCUM_SCHEMA "._unit_start(%u::pg_catalog.regclass, f.period, '%s') AS period",
+						 reg->movements, totals_unit(role));
+	else
+		appendStringInfoString(sql, "NULL::date AS period");
+	accum_append_dims(sql, reg, "f.");
+	for (int i = 0; i < reg->nresources; i++)
+	{
+		for (int s = 0; s < accum_sums_kept(role); s++)
+			appendStringInfo(sql, ", pg_catalog.sum(f.%s) AS %s", accum_sum_name(reg, i, s),
+							 accum_sum_name(reg, i, s));
+	}
+	appendStringInfoString(sql, ", pg_catalog.sum(f.movements_count) AS movements_count, "
+						   "pg_catalog.max(f.last_movement_at) AS last_movement_at, "
+						   "pg_catalog.max(f.last_movement_id::pg_catalog.text COLLATE \"C\")::pg_catalog.uuid AS last_movement_id "
+						   "FROM " ACCUM_FACTS " f GROUP BY 1, 2");
+	accum_append_dims(sql, reg, "f.");
+}
