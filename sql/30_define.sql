@@ -36,6 +36,12 @@ CREATE FUNCTION accum.register_alter(
 COMMENT ON FUNCTION accum.register_alter(text, jsonb, jsonb, boolean, jsonb, jsonb) IS
     'Add dimensions, resources and attributes to a register, or change its mode or its limits; the caller must own it. add_dimensions, add_resources, add_attributes: {name: type} or [{"name", "type"}]; in movements that are there a new dimension or attribute is NULL, a new resource 0. limits: as in register_create, in the place of those that the register has; [] is none, NULL leaves them. Locks the register against readers, too. Errors: 42704 when there is none, 22023 for bad arguments and for a required dimension when the register holds movements, 2BP01 when other objects depend on what has a column for each dimension and resource, 23514 when a cell breaks a limit that is added.';
 
+CREATE FUNCTION accum.register_clear(p_name text, force boolean DEFAULT false) RETURNS void
+    LANGUAGE C VOLATILE
+    AS 'MODULE_PATHNAME', 'accum_register_clear';
+COMMENT ON FUNCTION accum.register_clear(text, boolean) IS
+    'Empty a register: its movements, documents, balances and totals; the caller must own it. Locks the register against readers, too. Errors: 42704 when there is none, 55000 when it holds movements and force is not true (NULL: false), or when any of it is closed.';
+
 CREATE FUNCTION accum.register_drop(name text, force boolean DEFAULT false) RETURNS void
     LANGUAGE C VOLATILE
     AS 'MODULE_PATHNAME', 'accum_register_drop';
@@ -80,6 +86,8 @@ BEGIN ATOMIC
         'time_zone', r.time_zone,
         'year_start', r.year_start,
         'limits', r.limits,
+        'closed_through', (SELECT max(c.through) FROM accum.register_closings c
+                           WHERE c.register = r.name AND c.dimensions IS NULL AND c.reopened_at IS NULL),
         'created_at', r.created_at,
         'movements_count', accum._movements_count(r.name),
         'archived_before', r.archived_before,
@@ -97,7 +105,7 @@ BEGIN ATOMIC
          JOIN accum._registers r ON r.name = t.register;
 END;
 COMMENT ON FUNCTION accum.register_info(text) IS
-    'What a register is: definition, relations by role, partitions and their ranges, archived_before (the first day whose movements are not archived, null when none are) and archived_movements, and movements_count (NULL when the caller may not read its totals). Errors: 42704 when there is none.';
+    'What a register is: definition, the day through which all of it is closed, relations by role, partitions and their ranges, archived_before (the first day whose movements are not archived, null when none are) and archived_movements, and movements_count (NULL when the caller may not read its totals). Errors: 42704 when there is none.';
 
 CREATE FUNCTION accum.register_stats(p_name text) RETURNS jsonb
     LANGUAGE sql STABLE

@@ -32,7 +32,6 @@
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/snapmgr.h"
 
 #include "ddl.h"
 #include "define.h"
@@ -89,26 +88,6 @@ register_def(AccumRegister *reg)
 }
 
 /*
- * Run a statement on a register's rows, once.  Under the lock the newest state
- * is the one that counts, as for ALTER TABLE, whatever the transaction's own
- * snapshot shows.
- */
-static uint64
-run_on_newest(AccumRegister *reg, Oid guarded, const char *sql, int nargs, Oid *types,
-			  Datum *values, int expected)
-{
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	SPIPlanPtr	plan = accum_query_prepare(sql, nargs, types, false);
-	uint64		n = OidIsValid(guarded)
-		? accum_guarded_run(reg, plan, guarded, values, snapshot, expected)
-		: accum_query_run_at(plan, values, snapshot, expected);
-
-	SPI_freeplan(plan);
-	UnregisterSnapshot(snapshot);
-	return n;
-}
-
-/*
  * A register without movements may still have derived rows, of cells and units
  * that have come to nothing.  A required dimension cannot be NULL in them.
  */
@@ -122,9 +101,9 @@ remove_empty_cells(AccumRegister *reg)
 	for (AccumRole role = ACCUM_DELTA; role < ACCUM_ROLES; role++)
 	{
 		if (accum_register_has(reg, role))
-			(void) run_on_newest(reg, reg->relations[role],
-								 psprintf("DELETE FROM %s", reg->relation_names[role]),
-								 0, NULL, NULL, SPI_OK_DELETE);
+			(void) accum_guarded_run_newest(reg, reg->relations[role],
+											psprintf("DELETE FROM %s", reg->relation_names[role]),
+											SPI_OK_DELETE);
 	}
 	accum_query_end(&state);
 }
@@ -235,11 +214,10 @@ registry_update(AccumRegister *reg, const AccumRegisterDef *def)
 
 	StaticAssertStmt(lengthof(types) == lengthof(values), "one type for each value");
 	accum_query_begin(&state, accum_registry_owner());
-	n = run_on_newest(reg, InvalidOid,
-					  "UPDATE " ACCUM_SCHEMA "._registers SET dimensions = dimensions || $2, "
-					  "resources = resources || $3, attributes = attributes || $4, "
-					  "high_write = $5, updated_at = now() WHERE name = $1",
-					  lengthof(types), types, values, SPI_OK_UPDATE);
+	n = accum_query_run_newest("UPDATE " ACCUM_SCHEMA "._registers SET dimensions = dimensions || $2, "
+							   "resources = resources || $3, attributes = attributes || $4, "
+							   "high_write = $5, updated_at = now() WHERE name = $1",
+							   lengthof(types), types, values, SPI_OK_UPDATE);
 	if (n != 1)
 		elog(ERROR, "registry has " UINT64_FORMAT " rows for register \"%s\"", n, reg->name);
 	accum_query_end(&state);
@@ -431,9 +409,9 @@ fold_rest(AccumRegister *reg)
 		return;
 	(void) accum_fold_all(reg);
 	accum_query_begin(&state, accum_register_owner(reg));
-	left = run_on_newest(reg, InvalidOid,
-						 psprintf("SELECT FROM %s LIMIT 1", reg->relation_names[ACCUM_DELTA]),
-						 0, NULL, NULL, SPI_OK_SELECT);
+	left = accum_query_run_newest(psprintf("SELECT FROM %s LIMIT 1",
+										   reg->relation_names[ACCUM_DELTA]),
+								  0, NULL, NULL, SPI_OK_SELECT);
 	accum_query_end(&state);
 	if (left > 0)
 		ereport(ERROR,
@@ -491,9 +469,8 @@ change_limits(AccumRegister *reg, const AccumRegisterDef *def)
 		accum_limits_check_cells(reg, added, nadded);
 	}
 	accum_query_begin(&state, accum_registry_owner());
-	(void) run_on_newest(reg, InvalidOid,
-						 "UPDATE " ACCUM_SCHEMA "._registers SET limits = $2, updated_at = now() "
-						 "WHERE name = $1", lengthof(types), types, values, SPI_OK_UPDATE);
+	(void) accum_query_run_newest("UPDATE " ACCUM_SCHEMA "._registers SET limits = $2, updated_at = now() "
+								  "WHERE name = $1", lengthof(types), types, values, SPI_OK_UPDATE);
 	accum_query_end(&state);
 	CacheInvalidateRelcacheByRelid(reg->movements);
 }

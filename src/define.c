@@ -1,6 +1,6 @@
 /*
  * define.c
- *		register_create, register_create_sql, register_drop.
+ *		register_create, register_create_sql, register_clear, register_drop.
  *
  * A register's relations and functions are made by the caller, who owns them.
  * Its rows in the registry are written as the registry's owner, once the caller
@@ -24,10 +24,12 @@
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 
+#include "closing.h"
 #include "compat.h"
 #include "ddl.h"
 #include "define.h"
 #include "definition.h"
+#include "guarded.h"
 #include "limit.h"
 #include "horizon.h"
 #include "partition_keep.h"
@@ -38,6 +40,7 @@
 
 PG_FUNCTION_INFO_V1(accum_register_create);
 PG_FUNCTION_INFO_V1(accum_register_create_sql);
+PG_FUNCTION_INFO_V1(accum_register_clear);
 PG_FUNCTION_INFO_V1(accum_register_drop);
 
 PG_FUNCTION_INFO_V1(accum_guard_drop);
@@ -285,6 +288,60 @@ accum_register_has_movements(AccumRegister *reg)
 	return found;
 }
 
+static void
+check_open(AccumRegister *reg)
+{
+	AccumDay	latest = accum_closing_latest(reg);
+
+	if (latest != ACCUM_DAY_MIN)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("register \"%s\" has a closed period", reg->name),
+				 errdetail("The register, or a part of it, is closed through %s.",
+						   accum_day_text(latest)),
+				 errhint("Open it with accum.register_reopen().")));
+}
+
+/*
+ * accum.register_clear(p_name text, force boolean DEFAULT false) returns void
+ *
+ * Empty a register, which stays as it is otherwise; one that holds movements only
+ * with force, one with a closed period not at all.
+ */
+Datum
+accum_register_clear(PG_FUNCTION_ARGS)
+{
+	AccumAccess access = {.owner = true};
+	AccumRegister *reg;
+	AccumQueryState state;
+
+	PreventCommandIfReadOnly("register_clear()");
+	reg = accum_register_named(fcinfo, AccessExclusiveLock, &access);
+	accum_pending_flush();
+	check_open(reg);
+	if (accum_horizon_set(reg))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("register \"%s\" has archived movements", reg->name),
+				 errhint("Only register_drop() removes what is left of them.")));
+	if ((PG_ARGISNULL(1) || !PG_GETARG_BOOL(1)) && accum_register_has_movements(reg))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("register \"%s\" holds movements", reg->name),
+				 errhint("Use register_clear(p_name, force => true) to remove them.")));
+
+	accum_query_begin(&state, GetUserId());
+	for (AccumRole role = 0; role < ACCUM_ROLES; role++)
+	{
+		if (accum_register_has(reg, role))
+			(void) accum_guarded_run_newest(reg, reg->relations[role],
+											psprintf("TRUNCATE %s", reg->relation_names[role]),
+											SPI_OK_UTILITY);
+	}
+	accum_query_end(&state);
+	PG_RETURN_VOID();
+}
+
 /*
  * Drop the register's functions, then its tables.  Objects that users have built
  * on them make the drop fail, as with any table.
@@ -312,6 +369,7 @@ registry_remove(const char *name)
 		"DELETE FROM " ACCUM_SCHEMA "._register_relations WHERE register = $1",
 		"DELETE FROM " ACCUM_SCHEMA "._register_seeds WHERE name = $1",
 		"DELETE FROM " ACCUM_SCHEMA "._delta_merges WHERE register = $1",
+		"DELETE FROM " ACCUM_SCHEMA "._register_closings WHERE register = $1",
 		"DELETE FROM " ACCUM_SCHEMA "._registers WHERE name = $1",
 	};
 	Oid			type = TEXTOID;

@@ -2,10 +2,11 @@
  * difference.c
  *		The difference between a document as it is stored and as it should be.
  *
- * Both are multisets of rows; two rows are the same when period, dimensions,
- * resources and attributes are equal as values, and movement_type too where the
- * wanted row states one.  Wanted rows are found by a hash over what has a hash
- * function, so that a document of many thousand lines is compared in one pass.
+ * Both are multisets of rows; two rows are the same when recorder, period,
+ * dimensions, resources and, if they are asked for, attributes are equal as values,
+ * and movement_type too where the wanted row states one.  Wanted rows are found by
+ * a hash over what has a hash function, so that a document of many thousand lines,
+ * or many documents at once, are compared in one pass.
  *
  * Everything lives in the memory context current at accum_difference_create.
  */
@@ -51,6 +52,7 @@ struct AccumDifference
 {
 	AccumRegister *reg;
 	AccumBatch *wanted;
+	int			nvalues;		/* that are compared, from ACCUM_BATCH_DIMS on */
 	WantedRow  *rows;
 	chains_hash *chains;
 };
@@ -65,28 +67,27 @@ value_column(AccumRegister *reg, int i)
 	return i < reg->nresources ? &reg->resources[i] : &reg->attributes[i - reg->nresources];
 }
 
-static int
-value_count(AccumRegister *reg)
+static uint64
+add_hash(uint64 hash, AccumColumn *column, Datum value)
 {
-	return reg->ndims + reg->nresources + reg->nattributes;
+	return hash_combine64(hash, DatumGetUInt64(FunctionCall2Coll(&column->hash, column->collation,
+																 value, UInt64GetDatum(0))));
 }
 
 static uint64
-row_hash(AccumRegister *reg, const Datum *values, const bool *nulls)
+row_hash(AccumDifference *difference, const Datum *values, const bool *nulls)
 {
+	AccumRegister *reg = difference->reg;
 	uint64		hash = hash_bytes_extended((const unsigned char *) &values[ACCUM_BATCH_PERIOD],
 										   sizeof(Datum), 0);
 
-	for (int i = 0; i < value_count(reg); i++)
+	hash = add_hash(hash, &reg->recorder, values[ACCUM_BATCH_RECORDER]);
+	for (int i = 0; i < difference->nvalues; i++)
 	{
 		AccumColumn *column = value_column(reg, i);
-		Datum		value = values[ACCUM_BATCH_DIMS + i];
 
-		if (nulls[ACCUM_BATCH_DIMS + i] || !OidIsValid(column->hash.fn_oid))
-			continue;
-		hash = hash_combine64(hash, DatumGetUInt64(FunctionCall2Coll(&column->hash,
-																	 column->collation, value,
-																	 UInt64GetDatum(0))));
+		if (!nulls[ACCUM_BATCH_DIMS + i] && OidIsValid(column->hash.fn_oid))
+			hash = add_hash(hash, column, values[ACCUM_BATCH_DIMS + i]);
 	}
 	return hash;
 }
@@ -102,8 +103,14 @@ values_equal(AccumColumn *column, Datum a, bool a_null, Datum b, bool b_null)
 }
 
 static bool
-rows_equal(AccumRegister *reg, const WantedRow *wanted, const Datum *values, const bool *nulls)
+rows_equal(AccumDifference *difference, const WantedRow *wanted, const Datum *values,
+		   const bool *nulls)
 {
+	AccumRegister *reg = difference->reg;
+
+	if (!accum_column_equal(&reg->recorder, wanted->values[ACCUM_BATCH_RECORDER], false,
+							values[ACCUM_BATCH_RECORDER], false))
+		return false;
 	if (DatumGetTimestampTz(wanted->values[ACCUM_BATCH_PERIOD]) !=
 		DatumGetTimestampTz(values[ACCUM_BATCH_PERIOD]))
 		return false;
@@ -111,7 +118,7 @@ rows_equal(AccumRegister *reg, const WantedRow *wanted, const Datum *values, con
 		strcmp(TextDatumGetCString(wanted->values[ACCUM_BATCH_TYPE]),
 			   TextDatumGetCString(values[ACCUM_BATCH_TYPE])) != 0)
 		return false;
-	for (int i = 0; i < value_count(reg); i++)
+	for (int i = 0; i < difference->nvalues; i++)
 	{
 		int			n = ACCUM_BATCH_DIMS + i;
 
@@ -124,7 +131,7 @@ rows_equal(AccumRegister *reg, const WantedRow *wanted, const Datum *values, con
 
 /* Make ready to compare: read the wanted rows. */
 AccumDifference *
-accum_difference_create(AccumRegister *reg, AccumBatch *wanted)
+accum_difference_create(AccumRegister *reg, AccumBatch *wanted, bool with_attributes)
 {
 	AccumDifference *difference = palloc0(sizeof(AccumDifference));
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(wanted->desc, &TTSOpsMinimalTuple);
@@ -132,6 +139,7 @@ accum_difference_create(AccumRegister *reg, AccumBatch *wanted)
 
 	difference->reg = reg;
 	difference->wanted = wanted;
+	difference->nvalues = reg->ndims + reg->nresources + (with_attributes ? reg->nattributes : 0);
 	difference->rows = palloc_extended(sizeof(WantedRow) * Max(wanted->nrows, 1),
 									   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	difference->chains = chains_create(CurrentMemoryContext, wanted->nrows, NULL);
@@ -149,7 +157,7 @@ accum_difference_create(AccumRegister *reg, AccumBatch *wanted)
 		row->values = palloc(sizeof(Datum) * natts);
 		row->nulls = palloc(sizeof(bool) * natts);
 		heap_deform_tuple(tuple, wanted->desc, row->values, row->nulls);
-		chain = chains_insert(difference->chains, row_hash(reg, row->values, row->nulls), &found);
+		chain = chains_insert(difference->chains, row_hash(difference, row->values, row->nulls), &found);
 		row->next = found ? chain->first : NULL;
 		chain->first = row;
 	}
@@ -164,19 +172,18 @@ accum_difference_create(AccumRegister *reg, AccumBatch *wanted)
 bool
 accum_difference_match(AccumDifference *difference, HeapTuple stored, TupleDesc desc)
 {
-	AccumRegister *reg = difference->reg;
 	Datum	   *values = palloc(sizeof(Datum) * desc->natts);
 	bool	   *nulls = palloc(sizeof(bool) * desc->natts);
 	Chain	   *chain;
 	WantedRow  *row = NULL;
 
 	heap_deform_tuple(stored, desc, values, nulls);
-	chain = chains_lookup(difference->chains, row_hash(reg, values, nulls));
+	chain = chains_lookup(difference->chains, row_hash(difference, values, nulls));
 	if (chain != NULL)
 	{
 		for (row = chain->first; row != NULL; row = row->next)
 		{
-			if (!row->stored && rows_equal(reg, row, values, nulls))
+			if (!row->stored && rows_equal(difference, row, values, nulls))
 				break;
 		}
 	}
@@ -213,4 +220,24 @@ accum_difference_missing(AccumDifference *difference, Tuplestorestate *rows)
 		n++;
 	}
 	return n;
+}
+
+/*
+ * The next wanted row, from this position on, that is not stored; returns its
+ * position, from 0, or -1 when there is no other.
+ */
+int
+accum_difference_next(AccumDifference *difference, int position, Datum **values, bool **nulls)
+{
+	for (; position < difference->wanted->nrows; position++)
+	{
+		WantedRow  *row = &difference->rows[position];
+
+		if (row->stored)
+			continue;
+		*values = row->values;
+		*nulls = row->nulls;
+		return position;
+	}
+	return -1;
 }

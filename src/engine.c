@@ -29,6 +29,7 @@
 #include "utils/timestamp.h"
 
 #include "cell.h"
+#include "closing.h"
 #include "delta_set.h"
 #include "derived.h"
 #include "engine.h"
@@ -131,11 +132,14 @@ accum_change_begin(AccumRegister *reg)
 
 /*
  * Add a movement to a change: one that was written, and whose recorder is told, or
- * one that was removed.
+ * one that was removed.  Every movement that changes passes here, so here is where
+ * closed periods are kept closed.
  */
 void
 accum_change_add(AccumChange *change, const AccumMovement *movement, Datum recorder)
 {
+	accum_closing_check(change->reg, movement->day, movement->dims, movement->nulls,
+						movement->sign > 0);
 	accum_delta_set_add(change->set, movement);
 	if (movement->sign > 0)
 		accum_documents_add(change->documents, recorder, movement->day);

@@ -4,13 +4,14 @@
  *
  * Deltas, derived tables and the recorders map have a trigger (triggers.c) that
  * refuses every statement but those of this module: while it runs one, it says
- * on which table.
+ * on which table.  Movements have one that refuses to truncate them.
  */
 #include "postgres.h"
 
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
 
 #include "guarded.h"
 #include "query.h"
@@ -79,4 +80,20 @@ accum_guarded_run(AccumRegister *reg, SPIPlanPtr plan, Oid relation, Datum *valu
 	}
 	PG_END_TRY();
 	return processed;
+}
+
+/*
+ * Run a statement on a guarded table once, on its newest rows; as for ALTER TABLE
+ * they are what counts for whoever has locked the register.
+ */
+uint64
+accum_guarded_run_newest(AccumRegister *reg, Oid relation, const char *sql, int expected)
+{
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	SPIPlanPtr	plan = accum_query_prepare(sql, 0, NULL, false);
+	uint64		n = accum_guarded_run(reg, plan, relation, NULL, snapshot, expected);
+
+	SPI_freeplan(plan);
+	UnregisterSnapshot(snapshot);
+	return n;
 }

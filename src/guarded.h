@@ -11,5 +11,7 @@
 extern bool accum_guarded_writes(Oid relation);
 extern uint64 accum_guarded_run(AccumRegister *reg, SPIPlanPtr plan, Oid relation,
 								Datum *values, Snapshot snapshot, int expected);
+extern uint64 accum_guarded_run_newest(AccumRegister *reg, Oid relation, const char *sql,
+									   int expected);
 
 #endif							/* ACCUM_GUARDED_H */

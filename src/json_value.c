@@ -10,8 +10,10 @@
 
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
+#include "nodes/makefuncs.h"
 #include "pgtime.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/numeric.h"
@@ -149,5 +151,33 @@ accum_column_from_json(AccumRegister *reg, AccumColumn *column,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("value of key \"%s\" must not be an array or an object",
 							column->name)));
+	}
+}
+
+/* A value of the column as JSON: what to_jsonb makes of it. */
+void
+accum_column_to_json(const AccumColumn *column, Datum value, bool isnull, JsonbValue *json)
+{
+	FmgrInfo	function;
+	Const	   *argument = makeNullConst(column->type, column->typmod, column->collation);
+	Jsonb	   *jsonb;
+
+	json->type = jbvNull;
+	if (isnull)
+		return;
+
+	/* It asks the expression that it is called from for the type of its argument. */
+	fmgr_info(F_TO_JSONB, &function);
+	fmgr_info_set_expr((Node *) makeFuncExpr(F_TO_JSONB, JSONBOID, list_make1(argument),
+											 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL),
+					   &function);
+	jsonb = DatumGetJsonbP(FunctionCall1(&function, value));
+	if (JB_ROOT_IS_SCALAR(jsonb))
+		*json = *getIthJsonbValueFromContainer(&jsonb->root, 0);
+	else
+	{
+		json->type = jbvBinary;
+		json->val.binary.data = &jsonb->root;
+		json->val.binary.len = VARSIZE(jsonb) - VARHDRSZ;
 	}
 }

@@ -12,6 +12,8 @@ extern Datum accum_column_from_text(AccumRegister *reg, AccumColumn *column, cha
 extern char *accum_column_to_text(AccumColumn *column, Datum value);
 extern Datum accum_column_from_json(AccumRegister *reg, AccumColumn *column,
 									const JsonbValue *json, bool *isnull);
+extern void accum_column_to_json(const AccumColumn *column, Datum value, bool isnull,
+								 JsonbValue *json);
 extern char *accum_json_text(const JsonbValue *json);
 
 #endif							/* ACCUM_JSON_VALUE_H */

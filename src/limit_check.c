@@ -240,6 +240,20 @@ name_limit(void *argument)
 			   check->reg->name);
 }
 
+/* Does the balance in row keep to the current limit? */
+static bool
+current_holds(LimitCheck *check)
+{
+	ErrorContextCallback callback = {error_context_stack, name_limit, check};
+	Datum		holds;
+	bool		isnull;
+
+	error_context_stack = &callback;
+	holds = ExecEvalExprSwitchContext(check->states[check->current], check->econtext, &isnull);
+	error_context_stack = callback.previous;
+	return isnull || DatumGetBool(holds);
+}
+
 /*
  * The first of the limits, with every_date or without, that the balance in row
  * breaks; NULL when there is none.
@@ -247,24 +261,14 @@ name_limit(void *argument)
 static const AccumLimitDef *
 find_broken(LimitCheck *check, bool every_date)
 {
-	ErrorContextCallback callback = {error_context_stack, name_limit, check};
-	const AccumLimitDef *broken = NULL;
-
-	error_context_stack = &callback;
-	for (check->current = 0; broken == NULL && check->current < check->limits->n; check->current++)
+	for (check->current = 0; check->current < check->limits->n; check->current++)
 	{
 		const AccumLimitDef *limit = &check->limits->defs[check->current];
-		Datum		holds;
-		bool		isnull;
 
-		if (limit->every_date != every_date)
-			continue;
-		holds = ExecEvalExprSwitchContext(check->states[check->current], check->econtext, &isnull);
-		if (!isnull && !DatumGetBool(holds))
-			broken = limit;
+		if (limit->every_date == every_date && !current_holds(check))
+			return limit;
 	}
-	error_context_stack = callback.previous;
-	return broken;
+	return NULL;
 }
 
 /* Put sums into row as the balance; they have to fit their columns. */
@@ -494,4 +498,61 @@ accum_limits_check_cells(AccumRegister *reg, const AccumLimitDef *limits, int nl
 	table_endscan(scan);
 	check_close(&check);
 	UnregisterSnapshot(snapshot);
+}
+
+/* Do sums fit the columns of balances? */
+static bool
+sums_fit(AccumRegister *reg, const AccumSum *sums)
+{
+	Datum		value;
+
+	for (int i = 0; i < reg->nresources; i++)
+	{
+		if (!accum_row_sum_fits(&sums[i], &reg->resources[i], &value))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * The names of limits that the new balance of a cell would break, had it net and so
+ * many movements more: a list of strings.  Nothing is written.  Of a limit with
+ * every_date only the balance of all movements is looked at, and a balance that does
+ * not fit its columns breaks none.
+ */
+List *
+accum_limits_broken_by(AccumRegister *reg, const Datum *dims, const bool *nulls,
+					   const AccumSum *net, int64 movements, Snapshot snapshot)
+{
+	AccumSum   *sums = palloc0(sizeof(AccumSum) * reg->nresources);
+	List	   *names = NIL;
+	LimitCheck	check;
+
+	if (reg->nlimits == 0)
+		return NIL;
+	check_open(&check, reg, register_limits(reg), snapshot);
+	accum_cell_scan_find_key(&check.cache, accum_cell_hash(reg, dims, nulls), 0);
+	if (accum_cell_scan_next(&check.cache) != NULL)
+	{
+		add_row(&check, &check.cache, 1, sums);
+		movements += row_count(&check.cache, check.cache_count);
+	}
+	for (int i = 0; i < reg->nresources; i++)
+		accum_sum_add(&sums[i], &net[i], reg->resources[i].type);
+	if (movements > 0 && sums_fit(reg, sums))
+	{
+		ExecClearTuple(check.row);
+		memset(check.row->tts_isnull, false, sizeof(bool) * (reg->ndims + reg->nresources));
+		memcpy(check.row->tts_values, dims, sizeof(Datum) * reg->ndims);
+		memcpy(check.row->tts_isnull, nulls, sizeof(bool) * reg->ndims);
+		store_balance(&check, sums);
+		ExecStoreVirtualTuple(check.row);
+		for (check.current = 0; check.current < check.limits->n; check.current++)
+		{
+			if (!current_holds(&check))
+				names = lappend(names, pstrdup(check.limits->defs[check.current].name));
+		}
+	}
+	check_close(&check);
+	return names;
 }

@@ -9,7 +9,7 @@
  * That is right only where nobody could tell the difference: the caller may
  * INSERT into the whole table, no row security applies, and the table and its
  * partitions have no triggers, columns or generated values but the register's
- * own.  Otherwise nothing is done here, and the batch is inserted with SQL (post.c).
+ * own.  Otherwise nothing is done here, and the batch is inserted with SQL (document.c).
  */
 #include "postgres.h"
 

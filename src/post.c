@@ -6,14 +6,9 @@
  * movements table, run as the caller: privileges, row security and users' own
  * triggers are those of any other statement.  The triggers on movements do the
  * rest (engine.c).
- *
- * An unpost or repost visits the partitions that the recorders map names, each
- * with a statement planned for that range of periods, so its cost does not grow
- * with the number of partitions.
  */
 #include "postgres.h"
 
-#include "access/table.h"
 #include "catalog/pg_type.h"
 #include "executor/tuptable.h"
 #include "fmgr.h"
@@ -22,13 +17,10 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
-#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
-#include "utils/uuid.h"
 
 #include "cell.h"
-#include "difference.h"
+#include "document.h"
 #include "engine.h"
 #include "horizon.h"
 #include "json_value.h"
@@ -36,12 +28,11 @@
 #include "movement_delete.h"
 #include "movement_json.h"
 #include "movement_write.h"
+#include "once.h"
 #include "partition.h"
 #include "query.h"
 #include "recorders.h"
 #include "stats.h"
-
-#define ROWS_NAME "accum_batch"
 
 PG_FUNCTION_INFO_V1(accum_register_post);
 PG_FUNCTION_INFO_V1(accum_register_unpost);
@@ -58,34 +49,6 @@ open_argument(FunctionCallInfo fcinfo, AclMode privileges)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("p_register must not be null")));
 	return accum_register_open(text_to_cstring(PG_GETARG_TEXT_PP(0)), RowExclusiveLock, &access);
-}
-
-/* Insert a batch's rows as the caller, with a statement; returns how many it stored. */
-static int
-insert_with_sql(AccumRegister *reg, TupleDesc desc, Tuplestorestate *rows)
-{
-	AccumPlanKey key = {.purpose = ACCUM_PLAN_INSERT};
-	AccumQueryState state;
-	SPIPlanPtr *plan = accum_register_plan(reg, &key);
-	uint64		n;
-
-	accum_query_begin(&state, InvalidOid);
-	accum_query_rows(ROWS_NAME, desc, rows);
-	if (*plan == NULL)
-	{
-		StringInfoData columns;
-
-		initStringInfo(&columns);
-		accum_batch_append_columns(&columns, reg);
-		*plan = accum_query_prepare(psprintf("INSERT INTO %s (%s) SELECT %s FROM " ROWS_NAME,
-											 reg->relation_names[ACCUM_MOVEMENTS],
-											 columns.data, columns.data),
-									0, NULL, false);
-	}
-	n = accum_query_run(*plan, NULL, SPI_OK_INSERT);
-	accum_query_forget_rows(ROWS_NAME);
-	accum_query_end(&state);
-	return (int) n;
 }
 
 /* Store a batch's rows as the caller, straight if that can be; returns how many. */
@@ -111,7 +74,7 @@ store_rows(AccumRegister *reg, AccumBatch *batch)
 		return batch->nrows;
 	}
 	accum_change_abandon(change);
-	return insert_with_sql(reg, batch->desc, batch->rows);
+	return accum_document_insert(reg, batch->desc, batch->rows);
 }
 
 /*
@@ -145,18 +108,21 @@ store_documents_ahead(AccumRegister *reg, AccumBatch *batch)
 }
 
 /*
- * accum.register_post(p_register text, p_data jsonb) returns int
+ * accum.register_post(p_register text, p_data jsonb, p_once boolean) returns int
  *
  * Store the movements in p_data, one object or an array; returns their number.
- * All or nothing.
+ * All or nothing.  With p_once documents that are there already, with the same
+ * movements, count as stored.
  */
 Datum
 accum_register_post(PG_FUNCTION_ARGS)
 {
 	AccumRegister *reg = open_argument(fcinfo, ACL_INSERT);
 	AccumBatch *batch = accum_batch_decode(reg, PG_ARGISNULL(1) ? NULL : PG_GETARG_JSONB_P(1), NULL);
-	int			n = 0;
+	int			n = batch->nrows;
 
+	if (n > 0 && !PG_ARGISNULL(2) && PG_GETARG_BOOL(2))
+		accum_once_filter(reg, batch);
 	if (batch->nrows > 0)
 	{
 		if (accum_partitions_missing(reg, batch->units, batch->nunits))
@@ -164,66 +130,11 @@ accum_register_post(PG_FUNCTION_ARGS)
 			store_documents_ahead(reg, batch);
 			accum_partitions_create_missing(reg, batch->units, batch->nunits);
 		}
-		n = store_rows(reg, batch);
+		n += store_rows(reg, batch) - batch->nrows;
 	}
 	tuplestore_end(batch->rows);
 	accum_stats_add(reg, ACCUM_STAT_POSTS, 1);
 	PG_RETURN_INT32(n);
-}
-
-/* First and last-but-excluded instant of the partition unit, as parameters. */
-static void
-unit_bounds(AccumRegister *reg, AccumDay unit, Datum *from, Datum *to)
-{
-	AccumDay	next = accum_unit_next(unit, reg->partition_by);
-
-	*from = TimestampTzGetDatum(accum_zone_day_start(&reg->zone, unit));
-	*to = TimestampTzGetDatum(accum_zone_day_start(&reg->zone, next));
-}
-
-/* May the documents' movements in these units be looked for, and changed? */
-static void
-check_units(AccumRegister *reg, const List *units)
-{
-	ListCell   *lc;
-
-	foreach(lc, units)
-	{
-		Datum		from;
-		Datum		to;
-
-		accum_horizon_check_document(reg, lfirst_int(lc));
-		unit_bounds(reg, lfirst_int(lc), &from, &to);
-		accum_moved_check(reg, DatumGetTimestampTz(from), DatumGetTimestampTz(to));
-	}
-}
-
-/* accum_recorders_lock as the register's owner, who first claims a document. */
-static bool
-lock_documents(AccumRegister *reg, ArrayType *recorders, const Datum *claim,
-			   AccumDocumentLock *lock)
-{
-	AccumQueryState state;
-	bool		known;
-
-	accum_identity_begin(&state, accum_register_owner(reg));
-	if (claim != NULL)
-		accum_recorder_claim(reg, *claim);
-	known = accum_recorders_lock(reg, recorders, lock);
-	accum_identity_end(&state);
-	if (known)
-		check_units(reg, lock->units);
-	return known;
-}
-
-static void
-bump_documents(AccumRegister *reg, AccumDocumentLock *lock)
-{
-	AccumQueryState state;
-
-	accum_identity_begin(&state, accum_register_owner(reg));
-	accum_recorders_bump(reg, lock);
-	accum_identity_end(&state);
 }
 
 /* Remove the rows of locked documents with a statement for each unit; returns how many. */
@@ -248,7 +159,7 @@ delete_with_sql(AccumRegister *reg, const AccumDocumentLock *lock)
 	{
 		Datum		values[3] = {PointerGetDatum(lock->recorders)};
 
-		unit_bounds(reg, lfirst_int(lc), &values[1], &values[2]);
+		accum_recorders_unit_bounds(reg, lfirst_int(lc), &values[1], &values[2]);
 		n += accum_query_run_at(*plan, values, lock->seen, SPI_OK_DELETE);
 	}
 	accum_query_end(&state);
@@ -263,7 +174,7 @@ unpost_documents(AccumRegister *reg, ArrayType *recorders)
 	int			n = 0;
 
 	accum_stats_add(reg, ACCUM_STAT_UNPOSTS, 1);
-	if (!lock_documents(reg, recorders, NULL, &lock))
+	if (!accum_documents_lock(reg, recorders, NULL, &lock))
 		return 0;
 	change = accum_change_begin(reg);
 	PG_TRY();
@@ -278,7 +189,7 @@ unpost_documents(AccumRegister *reg, ArrayType *recorders)
 	}
 	PG_END_TRY();
 	accum_change_end(change);
-	bump_documents(reg, &lock);
+	accum_documents_bump(reg, &lock);
 	return n;
 }
 
@@ -343,110 +254,6 @@ accum_register_unpost_many(PG_FUNCTION_ARGS)
 	PG_RETURN_INT32(n == 0 ? 0 : unpost_documents(reg, accum_recorder_array(reg, recorders, n)));
 }
 
-/* Bounds of a unit and the document, the parameters that the next two share. */
-static void
-repost_values(AccumRegister *reg, Datum recorder, AccumDay unit, Datum *values)
-{
-	values[0] = recorder;
-	unit_bounds(reg, unit, &values[1], &values[2]);
-}
-
-/*
- * Compare the document's stored rows in one unit with what it should be.
- * Appends the ids of rows to keep; returns whether others are there.
- */
-static bool
-compare_unit(AccumRegister *reg, AccumDifference *difference, Datum recorder,
-			 AccumDay unit, Snapshot snapshot, Datum *kept, int *nkept)
-{
-	AccumPlanKey key = {.purpose = ACCUM_PLAN_SELECT};
-	SPIPlanPtr *plan = accum_register_plan(reg, &key);
-	Oid			types[] = {reg->recorder.type, TIMESTAMPTZOID, TIMESTAMPTZOID};
-	Datum		values[3];
-	uint64		n;
-	bool		others = false;
-
-	if (*plan == NULL)
-	{
-		StringInfoData columns;
-
-		initStringInfo(&columns);
-		accum_batch_append_columns(&columns, reg);
-		*plan = accum_query_prepare(psprintf("SELECT %s, id FROM %s "
-											 "WHERE recorder OPERATOR(pg_catalog.=) $1 "
-											 "AND period OPERATOR(pg_catalog.>=) $2 "
-											 "AND period OPERATOR(pg_catalog.<) $3",
-											 columns.data, reg->relation_names[ACCUM_MOVEMENTS]),
-									lengthof(types), types, true);
-	}
-	repost_values(reg, recorder, unit, values);
-	n = accum_query_run_at(*plan, values, snapshot, SPI_OK_SELECT);
-	for (uint64 i = 0; i < n; i++)
-	{
-		TupleDesc	desc = SPI_tuptable->tupdesc;
-		HeapTuple	row = SPI_tuptable->vals[i];
-		bool		isnull;
-
-		if (accum_difference_match(difference, row, desc))
-			kept[(*nkept)++] = SPI_getbinval(row, desc, desc->natts, &isnull);
-		else
-			others = true;
-	}
-	return others;
-}
-
-/* Remove the document's rows in one unit but for those to keep. */
-static void
-delete_others(AccumRegister *reg, Datum recorder, AccumDay unit, Snapshot snapshot,
-			  Datum *kept, int nkept)
-{
-	AccumPlanKey key = {.purpose = ACCUM_PLAN_DELETE_OTHERS};
-	SPIPlanPtr *plan = accum_register_plan(reg, &key);
-	Oid			types[] = {reg->recorder.type, TIMESTAMPTZOID, TIMESTAMPTZOID, UUIDARRAYOID};
-	Datum		values[4];
-
-	if (*plan == NULL)
-		*plan = accum_query_prepare(psprintf("DELETE FROM %s "
-											 "WHERE recorder OPERATOR(pg_catalog.=) $1 "
-											 "AND period OPERATOR(pg_catalog.>=) $2 "
-											 "AND period OPERATOR(pg_catalog.<) $3 "
-											 "AND id OPERATOR(pg_catalog.<>) ALL ($4)",
-											 reg->relation_names[ACCUM_MOVEMENTS]),
-									lengthof(types), types, true);
-	repost_values(reg, recorder, unit, values);
-	values[3] = PointerGetDatum(construct_array(kept, nkept, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
-	(void) accum_query_run_at(*plan, values, snapshot, SPI_OK_DELETE);
-}
-
-/* Make the stored document what the batch says; the change is open. */
-static void
-repost_document(AccumRegister *reg, Datum recorder, const AccumDocumentLock *lock,
-				AccumBatch *batch, AccumChange *change)
-{
-	AccumDifference *difference = accum_difference_create(reg, batch);
-	Datum	   *kept = palloc_extended(sizeof(Datum) * Max(batch->nrows, 1), MCXT_ALLOC_HUGE);
-	Tuplestorestate *missing = tuplestore_begin_heap(false, false, work_mem);
-	List	   *to_clean = NIL;
-	AccumQueryState state;
-	ListCell   *lc;
-	int			nkept = 0;
-
-	accum_query_begin(&state, InvalidOid);
-	foreach(lc, lock->units)
-	{
-		if (compare_unit(reg, difference, recorder, lfirst_int(lc), lock->seen, kept, &nkept))
-			to_clean = lappend_int(to_clean, lfirst_int(lc));
-	}
-	foreach(lc, to_clean)
-		delete_others(reg, recorder, lfirst_int(lc), lock->seen, kept, nkept);
-	accum_query_end(&state);
-
-	if (accum_difference_missing(difference, missing) > 0 &&
-		!accum_movements_write(reg, change, batch->desc, missing))
-		(void) insert_with_sql(reg, batch->desc, missing);
-	tuplestore_end(missing);
-}
-
 /*
  * accum.register_repost(p_register text, p_recorder text, p_data jsonb) returns int
  *
@@ -460,34 +267,13 @@ accum_register_repost(PG_FUNCTION_ARGS)
 	char	   *name;
 	Datum		recorder;
 	AccumBatch *batch;
-	ArrayType  *recorders;
-	AccumDocumentLock lock;
-	AccumChange *change;
 
 	if (PG_ARGISNULL(1))
 		recorder_is_null();
 	name = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	recorder = recorder_from_text(reg, name);
 	batch = accum_batch_decode(reg, PG_ARGISNULL(2) ? NULL : PG_GETARG_JSONB_P(2), name);
-	recorders = accum_recorder_array(reg, &recorder, 1);
-	if (!lock_documents(reg, recorders, &recorder, &lock))
-		elog(ERROR, "document has no row in the map after it was claimed");
-	if (accum_partitions_missing(reg, batch->units, batch->nunits))
-		accum_partitions_create_missing(reg, batch->units, batch->nunits);
-
-	change = accum_change_begin(reg);
-	PG_TRY();
-	{
-		repost_document(reg, recorder, &lock, batch, change);
-	}
-	PG_CATCH();
-	{
-		accum_change_abandon(change);
-		PG_RE_THROW();
-	}
-	PG_END_TRY();
-	accum_change_end(change);
-	bump_documents(reg, &lock);
+	accum_document_replace(reg, recorder, batch);
 	tuplestore_end(batch->rows);
 	accum_stats_add(reg, ACCUM_STAT_REPOSTS, 1);
 	PG_RETURN_INT32(batch->nrows);

@@ -16,6 +16,7 @@
 #include "miscadmin.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 
 #include "query.h"
 
@@ -189,6 +190,22 @@ accum_query_run_at(SPIPlanPtr plan, Datum *values, Snapshot snapshot, int expect
 	if (result != expected)
 		elog(ERROR, "SPI_execute_snapshot returned %s", SPI_result_code_string(result));
 	return SPI_processed;
+}
+
+/*
+ * Run a statement that is not worth keeping on the newest state, whatever the
+ * transaction's own snapshot shows: what a lock protects is what counts under it.
+ */
+uint64
+accum_query_run_newest(const char *sql, int nargs, Oid *types, Datum *values, int expected)
+{
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	SPIPlanPtr	plan = accum_query_prepare(sql, nargs, types, false);
+	uint64		n = accum_query_run_at(plan, values, snapshot, expected);
+
+	SPI_freeplan(plan);
+	UnregisterSnapshot(snapshot);
+	return n;
 }
 
 /*

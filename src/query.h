@@ -49,6 +49,8 @@ extern SPIPlanPtr accum_query_prepare(const char *sql, int nargs, Oid *types, bo
 extern uint64 accum_query_run(SPIPlanPtr plan, Datum *values, int expected);
 extern uint64 accum_query_run_at(SPIPlanPtr plan, Datum *values, Snapshot snapshot,
 								 int expected);
+extern uint64 accum_query_run_newest(const char *sql, int nargs, Oid *types, Datum *values,
+									 int expected);
 extern void accum_rows_open(AccumRows *rows, AccumQuery *query);
 extern void accum_rows_begin(AccumRows *rows);
 extern void accum_rows_open_plan(AccumRows *rows, SPIPlanPtr plan, Datum *values);

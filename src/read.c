@@ -22,8 +22,8 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "balances.h"
 #include "cell_read.h"
-#include "filter.h"
 #include "horizon.h"
 #include "json_value.h"
 #include "pending.h"
@@ -206,32 +206,6 @@ query_result(AccumQuery *query, AccumRegister *reg, bool custom)
 	return result;
 }
 
-/* All resources of a cell as a JSON object; the sum 0 in the resource's scale. */
-static Jsonb *
-sums_to_jsonb(AccumRegister *reg, const AccumSum *sums)
-{
-	JsonbParseState *state = NULL;
-
-	(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	for (int i = 0; i < reg->nresources; i++)
-	{
-		AccumColumn *resource = &reg->resources[i];
-		Datum		sum = accum_sum_wide(&sums[i], resource->type);
-		JsonbValue	v;
-
-		if (resource->type == NUMERICOID && sums[i].numeric == NULL)
-			sum = DirectFunctionCall2(numeric, sum, Int32GetDatum(resource->typmod));
-		v.type = jbvString;
-		v.val.string.val = resource->name;
-		v.val.string.len = strlen(resource->name);
-		(void) pushJsonbValue(&state, WJB_KEY, &v);
-		v.type = jbvNumeric;
-		v.val.numeric = DatumGetNumeric(sum);
-		(void) pushJsonbValue(&state, WJB_VALUE, &v);
-	}
-	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
-}
-
 /*
  * One cell's balance, read straight from its rows: current, or with before that
  * before an instant.  NULL when it has to be asked for with a query.
@@ -243,9 +217,9 @@ cell_balance(AccumRegister *reg, const AccumFilter *cell, const TimestampTz *bef
 	AccumCut	cut;
 
 	if (before == NULL)
-		return accum_cell_read_current(reg, cell, sums) ? sums_to_jsonb(reg, sums) : NULL;
+		return accum_cell_read_current(reg, cell, sums) ? accum_sums_to_jsonb(reg, sums) : NULL;
 	accum_zone_cut(&reg->zone, DT_NOBEGIN, *before, reg->totals_period, ACCUM_UNIT_YEAR, &cut);
-	return accum_cell_read_cut(reg, cell, &cut, sums) ? sums_to_jsonb(reg, sums) : NULL;
+	return accum_cell_read_cut(reg, cell, &cut, sums) ? accum_sums_to_jsonb(reg, sums) : NULL;
 }
 
 static Jsonb *

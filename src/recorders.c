@@ -3,15 +3,16 @@
  *		The map from documents to the partitions that hold their movements.
  *
  * <register>_recorders has one row per document and partition unit that it has
- * ever had a movement in, and for a document that was reposted a head row with
- * unit_start = -infinity.  Rows are never removed.
+ * ever had a movement in, and for a document that was reposted, or posted with
+ * p_once, a head row with unit_start = -infinity.  Rows are never removed.
  *
  * The map tells an unpost or repost which partitions to visit, and its rows are
  * what these lock: both lock every row of their documents in key order and, in the
  * end, raise revision, so two of them on one document run one after the other.
  * Raising revision, and not only locking, is what tells a REPEATABLE READ
  * transaction with an older snapshot that the document has changed.  The head row is there
- * for a repost of a document not known yet, which would have nothing to lock.
+ * for a repost of a document not known yet, which would have nothing to lock, and for a
+ * post that must be the first one (once.c).
  *
  * A post to a known document takes no lock here.
  *
@@ -28,6 +29,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 
 #include "direct.h"
 #include "guarded.h"
@@ -210,6 +212,16 @@ accum_recorder_array(const AccumRegister *reg, Datum *recorders, int n)
 	return construct_array(recorders, n, type, length, byval, align);
 }
 
+/* First and last-but-excluded instant of a partition unit, as parameters. */
+void
+accum_recorders_unit_bounds(AccumRegister *reg, AccumDay unit, Datum *from, Datum *to)
+{
+	AccumDay	next = accum_unit_next(unit, reg->partition_by);
+
+	*from = TimestampTzGetDatum(accum_zone_day_start(&reg->zone, unit));
+	*to = TimestampTzGetDatum(accum_zone_day_start(&reg->zone, next));
+}
+
 /*
  * Give a document its head row, so that there is something to lock.
  *
@@ -332,6 +344,81 @@ lock_straight(AccumMap *map, ArrayType *recorders, AccumDocumentLock *lock)
 }
 
 /*
+ * Give documents that have none their head rows, in key order; returns those of them
+ * that were known before, NULL when none was.
+ *
+ * Waits for other transactions that are doing the same: what they have claimed is
+ * known once they commit.
+ */
+ArrayType *
+accum_recorders_claim_all(AccumRegister *reg, ArrayType *recorders)
+{
+	AccumPlanKey key = {.purpose = ACCUM_PLAN_CLAIM_ALL};
+	SPIPlanPtr *plan = accum_register_plan(reg, &key);
+	MemoryContext context = CurrentMemoryContext;
+	AccumQueryState state;
+	const char *map = reg->relation_names[ACCUM_RECORDERS];
+	Oid			array_type = get_array_type(reg->recorder.type);
+	Datum		value = PointerGetDatum(recorders);
+	ArrayType  *known = NULL;
+	bool		isnull;
+
+	accum_query_begin(&state, accum_register_owner(reg));
+	/* The statement does not see the rows that it writes: whatever it sees was there. */
+	if (*plan == NULL)
+		*plan = accum_query_prepare(psprintf("WITH claimed AS (INSERT INTO %s (recorder, unit_start) "
+											 "SELECT DISTINCT d, '-infinity'::date FROM unnest($1) AS d ORDER BY d "
+											 "ON CONFLICT (recorder, unit_start) DO NOTHING RETURNING recorder) "
+											 "SELECT array_agg(d) FROM (SELECT unnest($1) EXCEPT "
+											 "SELECT c.recorder FROM claimed c WHERE NOT EXISTS "
+											 "(SELECT FROM %s r WHERE r.recorder = c.recorder)) AS k (d)",
+											 map, map),
+									1, &array_type, false);
+	(void) accum_guarded_run(reg, *plan, reg->relations[ACCUM_RECORDERS], &value, InvalidSnapshot,
+							 SPI_OK_SELECT);
+	value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	MemoryContextSwitchTo(context);
+	if (!isnull)
+		known = DatumGetArrayTypePCopy(value);
+	accum_query_end(&state);
+	return known;
+}
+
+/*
+ * The first days of the partition units in which documents have, or had, movements:
+ * a list of ints, allocated in result_context, in ascending order without repetition.
+ */
+List *
+accum_recorders_units(AccumRegister *reg, ArrayType *recorders, Snapshot snapshot,
+					  MemoryContext result_context)
+{
+	AccumPlanKey key = {.purpose = ACCUM_PLAN_UNITS};
+	SPIPlanPtr *plan = accum_register_plan(reg, &key);
+	Oid			array_type = get_array_type(reg->recorder.type);
+	Datum		value = PointerGetDatum(recorders);
+	List	   *units = NIL;
+	MemoryContext old;
+	uint64		n;
+
+	if (*plan == NULL)
+		*plan = accum_query_prepare(psprintf("SELECT DISTINCT unit_start FROM %s "
+											 "WHERE recorder = ANY ($1) AND unit_start > '-infinity' "
+											 "ORDER BY unit_start", reg->relation_names[ACCUM_RECORDERS]),
+									1, &array_type, false);
+	n = accum_query_run_at(*plan, &value, snapshot, SPI_OK_SELECT);
+	old = MemoryContextSwitchTo(result_context);
+	for (uint64 i = 0; i < n; i++)
+	{
+		bool		isnull;
+		Datum		unit = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull);
+
+		units = lappend_int(units, DatumGetDateADT(unit));
+	}
+	MemoryContextSwitchTo(old);
+	return units;
+}
+
+/*
  * accum_recorders_lock with statements.  The first one locks, in key order, the rows
  * that it sees; the second one, whose snapshot is younger than the locks, sees what the
  * last holder of the locks left.
@@ -341,14 +428,12 @@ lock_with_sql(AccumRegister *reg, ArrayType *recorders, AccumDocumentLock *lock,
 			  MemoryContext result_context)
 {
 	AccumPlanKey lock_key = {.purpose = ACCUM_PLAN_LOCK};
-	AccumPlanKey units_key = {.purpose = ACCUM_PLAN_UNITS};
 	SPIPlanPtr *plan = accum_register_plan(reg, &lock_key);
 	Oid			array_type = get_array_type(reg->recorder.type);
 	Datum		value = PointerGetDatum(recorders);
 	const char *map = reg->relation_names[ACCUM_RECORDERS];
 	MemoryContext old;
 	bool		isnull;
-	uint64		n;
 
 	if (*plan == NULL)
 		*plan = accum_query_prepare(psprintf("WITH locked AS (SELECT recorder FROM %s "
@@ -367,25 +452,10 @@ lock_with_sql(AccumRegister *reg, ArrayType *recorders, AccumDocumentLock *lock,
 	}
 	old = MemoryContextSwitchTo(result_context);
 	lock->recorders = DatumGetArrayTypePCopy(value);
-	value = PointerGetDatum(lock->recorders);
 	MemoryContextSwitchTo(old);
 
-	plan = accum_register_plan(reg, &units_key);
-	if (*plan == NULL)
-		*plan = accum_query_prepare(psprintf("SELECT DISTINCT unit_start FROM %s "
-											 "WHERE recorder = ANY ($1) AND unit_start > '-infinity' "
-											 "ORDER BY unit_start", map),
-									1, &array_type, false);
 	lock->seen = RegisterSnapshot(GetTransactionSnapshot());
-	n = accum_query_run_at(*plan, &value, lock->seen, SPI_OK_SELECT);
-	old = MemoryContextSwitchTo(result_context);
-	for (uint64 i = 0; i < n; i++)
-	{
-		Datum		unit = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull);
-
-		lock->units = lappend_int(lock->units, DatumGetDateADT(unit));
-	}
-	MemoryContextSwitchTo(old);
+	lock->units = accum_recorders_units(reg, lock->recorders, lock->seen, result_context);
 	return true;
 }
 
@@ -407,7 +477,8 @@ lock_with_sql(AccumRegister *reg, ArrayType *recorders, AccumDocumentLock *lock,
  * commits between two visits is seen by none.
  *
  * Unless it returns false, accum_recorders_bump has to follow when all else is
- * done.  Where a few documents were asked for, lock->documents has each of them.
+ * done, or accum_recorders_leave when the documents were only looked at.  Where a few
+ * documents were asked for, lock->documents has each of them.
  */
 bool
 accum_recorders_lock(AccumRegister *reg, ArrayType *recorders, AccumDocumentLock *lock)
@@ -431,8 +502,9 @@ accum_recorders_lock(AccumRegister *reg, ArrayType *recorders, AccumDocumentLock
 	return known;
 }
 
-static void
-lock_release(AccumDocumentLock *lock)
+/* Be done with documents that stay as they are; the rows remain locked. */
+void
+accum_recorders_leave(AccumDocumentLock *lock)
 {
 	UnregisterSnapshot(lock->seen);
 	UnregisterSnapshot(lock->locked);
@@ -450,7 +522,7 @@ bump_straight(AccumRegister *reg, AccumDocumentLock *lock)
 	foreach(lc, lock->documents)
 		accum_map_bump(&map, lfirst(lc), lock->locked);
 	accum_map_close(&map);
-	lock_release(lock);
+	accum_recorders_leave(lock);
 	return true;
 }
 
@@ -483,5 +555,5 @@ accum_recorders_bump(AccumRegister *reg, AccumDocumentLock *lock)
 	(void) accum_guarded_run(reg, *plan, reg->relations[ACCUM_RECORDERS], &value, lock->locked,
 							 SPI_OK_UPDATE);
 	accum_query_end(&state);
-	lock_release(lock);
+	accum_recorders_leave(lock);
 }

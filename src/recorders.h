@@ -28,9 +28,15 @@ extern void accum_documents_store(AccumDocuments *documents);
 extern void accum_documents_free(AccumDocuments *documents);
 
 extern ArrayType *accum_recorder_array(const AccumRegister *reg, Datum *recorders, int n);
+extern void accum_recorders_unit_bounds(AccumRegister *reg, AccumDay unit, Datum *from,
+										Datum *to);
 extern void accum_recorder_claim(AccumRegister *reg, Datum recorder);
+extern ArrayType *accum_recorders_claim_all(AccumRegister *reg, ArrayType *recorders);
+extern List *accum_recorders_units(AccumRegister *reg, ArrayType *recorders, Snapshot snapshot,
+								   MemoryContext result_context);
 extern bool accum_recorders_lock(AccumRegister *reg, ArrayType *recorders,
 								 AccumDocumentLock *lock);
 extern void accum_recorders_bump(AccumRegister *reg, AccumDocumentLock *lock);
+extern void accum_recorders_leave(AccumDocumentLock *lock);
 
 #endif							/* ACCUM_RECORDERS_H */

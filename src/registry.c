@@ -32,6 +32,7 @@
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/rls.h"
 #include "utils/typcache.h"
 
 #include "compat.h"
@@ -182,8 +183,9 @@ accum_schema_oid(void)
 	return get_namespace_oid(ACCUM_SCHEMA, false);
 }
 
-static Oid
-registry_table(const char *name)
+/* The OID of a table of the registry. */
+Oid
+accum_registry_table(const char *name)
 {
 	Oid			relation = get_relname_relid(name, accum_schema_oid());
 
@@ -199,7 +201,7 @@ registry_table(const char *name)
 Oid
 accum_registry_owner(void)
 {
-	Relation	rel = table_open(registry_table("_registers"), AccessShareLock);
+	Relation	rel = table_open(accum_registry_table("_registers"), AccessShareLock);
 	Oid			owner = rel->rd_rel->relowner;
 
 	table_close(rel, AccessShareLock);
@@ -211,8 +213,8 @@ accum_registry_owner(void)
  * text key.  The registry is read like a catalog, by everybody and in the
  * newest state, so that a register is what its locks say it is.
  */
-static SysScanDesc
-registry_scan(Relation rel, AttrNumber attnum, RegProcedure equal, Datum key)
+SysScanDesc
+accum_registry_scan(Relation rel, AttrNumber attnum, RegProcedure equal, Datum key)
 {
 	ScanKeyData scankey;
 	Oid			index = InvalidOid;
@@ -237,8 +239,8 @@ registry_scan(Relation rel, AttrNumber attnum, RegProcedure equal, Datum key)
 static bool
 registry_row_exists(const char *table, AttrNumber attnum, RegProcedure equal, Datum key)
 {
-	Relation	rel = table_open(registry_table(table), AccessShareLock);
-	SysScanDesc scan = registry_scan(rel, attnum, equal, key);
+	Relation	rel = table_open(accum_registry_table(table), AccessShareLock);
+	SysScanDesc scan = accum_registry_scan(rel, attnum, equal, key);
 	bool		found = HeapTupleIsValid(systable_getnext(scan));
 
 	systable_endscan(scan);
@@ -269,9 +271,9 @@ row_value(HeapTuple tuple, Relation rel, AttrNumber attnum)
 static char *
 registry_name_of(Oid movements)
 {
-	Relation	rel = table_open(registry_table("_register_relations"), AccessShareLock);
-	SysScanDesc scan = registry_scan(rel, RELATIONS_RELATION, F_OIDEQ,
-									 ObjectIdGetDatum(movements));
+	Relation	rel = table_open(accum_registry_table("_register_relations"), AccessShareLock);
+	SysScanDesc scan = accum_registry_scan(rel, RELATIONS_RELATION, F_OIDEQ,
+										   ObjectIdGetDatum(movements));
 	HeapTuple	tuple = systable_getnext(scan);
 	char	   *name = NULL;
 
@@ -288,9 +290,9 @@ registry_name_of(Oid movements)
 static void
 registry_relations(const char *name, Oid *relations)
 {
-	Relation	rel = table_open(registry_table("_register_relations"), AccessShareLock);
-	SysScanDesc scan = registry_scan(rel, RELATIONS_REGISTER, F_TEXTEQ,
-									 CStringGetTextDatum(name));
+	Relation	rel = table_open(accum_registry_table("_register_relations"), AccessShareLock);
+	SysScanDesc scan = accum_registry_scan(rel, RELATIONS_REGISTER, F_TEXTEQ,
+										   CStringGetTextDatum(name));
 	HeapTuple	tuple;
 
 	memset(relations, 0, sizeof(Oid) * ACCUM_ROLES);
@@ -308,8 +310,8 @@ registry_relations(const char *name, Oid *relations)
 static uint64
 registry_seed(const char *name)
 {
-	Relation	rel = table_open(registry_table("_register_seeds"), AccessShareLock);
-	SysScanDesc scan = registry_scan(rel, 1, F_TEXTEQ, CStringGetTextDatum(name));
+	Relation	rel = table_open(accum_registry_table("_register_seeds"), AccessShareLock);
+	SysScanDesc scan = accum_registry_scan(rel, 1, F_TEXTEQ, CStringGetTextDatum(name));
 	HeapTuple	tuple = systable_getnext(scan);
 	uint64		seed;
 
@@ -561,9 +563,9 @@ register_fill(AccumRegister *reg, HeapTuple tuple, Relation registers)
 static AccumRegister *
 register_load(const char *name, Oid movements)
 {
-	Relation	registers = table_open(registry_table("_registers"), AccessShareLock);
-	SysScanDesc scan = registry_scan(registers, REGISTERS_NAME, F_TEXTEQ,
-									 CStringGetTextDatum(name));
+	Relation	registers = table_open(accum_registry_table("_registers"), AccessShareLock);
+	SysScanDesc scan = accum_registry_scan(registers, REGISTERS_NAME, F_TEXTEQ,
+										   CStringGetTextDatum(name));
 	HeapTuple	tuple = systable_getnext(scan);
 	AccumRegister *reg = NULL;
 	Oid			relations[ACCUM_ROLES];
@@ -668,6 +670,14 @@ accum_register_owner(AccumRegister *reg)
 
 	table_close(rel, NoLock);
 	return owner;
+}
+
+/* May the current role see all movements of a register? */
+bool
+accum_register_visible(AccumRegister *reg)
+{
+	return pg_class_aclcheck(reg->movements, GetUserId(), ACL_SELECT) == ACLCHECK_OK &&
+		check_enable_rls(reg->movements, InvalidOid, true) == RLS_NONE;
 }
 
 /*

@@ -5,6 +5,7 @@
 #ifndef ACCUM_REGISTRY_H
 #define ACCUM_REGISTRY_H
 
+#include "access/genam.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "storage/lockdefs.h"
@@ -73,12 +74,14 @@ typedef enum AccumPlanPurpose
 	ACCUM_PLAN_NOTE,
 	ACCUM_PLAN_COUNT,	/* inspect.c */
 	ACCUM_PLAN_OLDEST,
-	ACCUM_PLAN_INSERT,	/* post.c */
-	ACCUM_PLAN_DELETE,
+	ACCUM_PLAN_ONCE,	/* once.c */
+	ACCUM_PLAN_DELETE,	/* post.c */
+	ACCUM_PLAN_INSERT,	/* document.c */
 	ACCUM_PLAN_SELECT,
 	ACCUM_PLAN_DELETE_OTHERS,
 	ACCUM_PLAN_STORE,	/* recorders.c */
 	ACCUM_PLAN_CLAIM,
+	ACCUM_PLAN_CLAIM_ALL,
 	ACCUM_PLAN_LOCK,
 	ACCUM_PLAN_UNITS,
 	ACCUM_PLAN_BUMP
@@ -130,6 +133,7 @@ typedef struct AccumRegister
 	AccumLimitDef *limits;
 	bool		every_date;		/* one of them looks at the ends of days, too */
 	struct AccumLimits *parsed_limits;	/* limit_check.c's, NULL until needed */
+	struct AccumClosings *closings; /* closing.c's, NULL until needed */
 	struct AccumBatchShape *batch_shape;	/* movement_json.c's, NULL until needed */
 	struct AccumRowShape *row_shapes[ACCUM_ROLES];	/* derived_row.c's, NULL until needed */
 	struct hints_hash *row_hints[ACCUM_ROLES];	/* row_hint.c's, NULL until needed */
@@ -174,8 +178,12 @@ extern void accum_registry_init(void);
 extern AttrNumber *accum_columns_attnums(Oid relation, const AccumColumn *columns, int n);
 extern Oid	accum_schema_oid(void);
 extern Oid	accum_registry_owner(void);
+extern Oid	accum_registry_table(const char *name);
+extern SysScanDesc accum_registry_scan(Relation rel, AttrNumber attnum, RegProcedure equal,
+									   Datum key);
 extern bool accum_register_exists(const char *name);
 extern Oid	accum_register_owner(AccumRegister *reg);
+extern bool accum_register_visible(AccumRegister *reg);
 extern AccumRegister *accum_register_open(const char *name, LOCKMODE lockmode,
 										  const AccumAccess *access);
 extern AccumRegister *accum_register_named(FunctionCallInfo fcinfo, LOCKMODE lockmode,

@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "catalog/partition.h"
 #include "commands/trigger.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
@@ -195,11 +196,22 @@ accum_guard_movements(PG_FUNCTION_ARGS)
 				 errmsg("movements in \"%s\" cannot be updated",
 						RelationGetRelationName(trigger->tg_relation)),
 				 errhint("Use accum.register_repost() to correct a document.")));
-	ereport(ERROR,
-			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("movements in \"%s\" cannot be truncated",
-					RelationGetRelationName(trigger->tg_relation)),
-			 errhint("Use DELETE, or accum.register_drop() to remove the register.")));
+	if (!accum_guarded_writes(RelationGetRelid(trigger->tg_relation)))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("movements in \"%s\" cannot be truncated",
+						RelationGetRelationName(trigger->tg_relation)),
+				 errhint("Use DELETE, or accum.register_clear() to empty the register.")));
+	return PointerGetDatum(NULL);
+}
+
+/* Is a partition being truncated because all movements are, by register_clear? */
+static bool
+is_cleared(TriggerData *trigger)
+{
+	return TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event) &&
+		trigger->tg_relation->rd_rel->relispartition &&
+		accum_guarded_writes(get_partition_parent(RelationGetRelid(trigger->tg_relation), true));
 }
 
 /* accum._guard_partition(), BEFORE any DML FOR EACH STATEMENT on a partition */
@@ -208,11 +220,13 @@ accum_guard_partition(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = guard_data(fcinfo, "_guard_partition");
 
-	ereport(ERROR,
-			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("partition \"%s\" cannot be modified directly",
-					RelationGetRelationName(trigger->tg_relation)),
-			 errhint("Write to the movements table that it is a partition of.")));
+	if (!is_cleared(trigger))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("partition \"%s\" cannot be modified directly",
+						RelationGetRelationName(trigger->tg_relation)),
+				 errhint("Write to the movements table that it is a partition of.")));
+	return PointerGetDatum(NULL);
 }
 
 /* accum._guard_derived(), BEFORE any DML FOR EACH STATEMENT on a derived table */

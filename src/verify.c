@@ -1,14 +1,17 @@
 /*
  * verify.c
- *		register_verify, register_rebuild_totals, register_rebuild_cache.
+ *		register_verify, register_repair, register_rebuild_totals,
+ *		register_rebuild_cache.
  *
- * The truth about a derived table is one query over the facts (facts.c), and both use
- * it: verify compares it with what is stored, rebuild stores it.
+ * The truth about a derived table is one query over the facts (facts.c), and all use
+ * it: verify compares it with what is stored, repair stores it where that differs,
+ * rebuild stores all of it.
  *
  * Verify reads everything under one snapshot, so it may run while others post, and
  * counts deltas that are not folded yet as if they were.
- * Rebuild keeps writers out and lets readers in, who see the old rows until it
- * commits.
+ * Rebuild and repair keep writers out and let readers in, who see the old rows until
+ * they commit.  Repair leaves deltas alone: what it stores is the truth without what
+ * they will add.
  */
 #include "postgres.h"
 
@@ -31,6 +34,7 @@
 #include "verify.h"
 
 PG_FUNCTION_INFO_V1(accum_register_verify);
+PG_FUNCTION_INFO_V1(accum_register_repair);
 PG_FUNCTION_INFO_V1(accum_register_rebuild_totals);
 PG_FUNCTION_INFO_V1(accum_register_rebuild_cache);
 
@@ -46,9 +50,10 @@ append_wrong(StringInfo sql, AccumRegister *reg, AccumRole role)
 
 	initStringInfo(&differs);
 	initStringInfo(&stored);
-	appendStringInfoString(&differs, "a.movements_count OPERATOR(pg_catalog.<>) e.movements_count OR NOT (");
+	appendStringInfoString(&differs, "a.movements_count OPERATOR(pg_catalog.<>) e.movements_count OR (");
 	accum_cell_append_equal(&differs, reg, "a", "e");
-	appendStringInfoChar(&differs, ')');
+	/* A NULL beside a value makes it NULL. */
+	appendStringInfoString(&differs, ") IS NOT TRUE");
 	appendStringInfoString(&stored, "a.movements_count OPERATOR(pg_catalog.<>) 0");
 	for (int i = 0; i < reg->nresources; i++)
 	{
@@ -71,8 +76,17 @@ append_wrong(StringInfo sql, AccumRegister *reg, AccumRole role)
 	}
 
 	/* A row without movements may stay, as long as it says so. */
-	appendStringInfo(sql, "a.dim_hash IS NULL OR (e.dim_hash IS NULL AND (%s)) OR %s",
-					 stored.data, differs.data);
+	appendStringInfo(sql, "a.dim_hash IS NULL OR (e.dim_hash IS NULL AND (%s)) "
+					 "OR (e.dim_hash IS NOT NULL AND (%s))", stored.data, differs.data);
+}
+
+/* Append the condition that two rows are of one cell, and in totals of one unit. */
+static void
+append_same_key(StringInfo sql, AccumRole role, const char *left, const char *right)
+{
+	appendStringInfo(sql, "%s.dim_hash OPERATOR(pg_catalog.=) %s.dim_hash", left, right);
+	if (accum_is_totals(role))
+		appendStringInfo(sql, " AND %s.period OPERATOR(pg_catalog.=) %s.period", left, right);
 }
 
 /*
@@ -102,8 +116,9 @@ append_verify(StringInfo sql, AccumRegister *reg, AccumRole role, AccumDay befor
 		appendStringInfoString(sql, " WHERE t.period OPERATOR(pg_catalog.<) ");
 		accum_append_date(sql, before);
 	}
-	appendStringInfo(sql, ") a ON e.dim_hash OPERATOR(pg_catalog.=) a.dim_hash%s WHERE ",
-					 accum_is_totals(role) ? " AND e.period OPERATOR(pg_catalog.=) a.period" : "");
+	appendStringInfoString(sql, ") a ON ");
+	append_same_key(sql, role, "e", "a");
+	appendStringInfoString(sql, " WHERE ");
 	append_wrong(sql, reg, role);
 	appendStringInfoString(sql, " ORDER BY 2, 1");
 }
@@ -241,6 +256,171 @@ run_once(AccumRegister *reg, AccumRole role, const char *sql, int expected)
 	return n;
 }
 
+/* Append what ON CONFLICT does to the row of a derived table called t. */
+static void
+append_replacements(StringInfo sql, AccumRegister *reg, AccumRole role)
+{
+	appendStringInfo(sql, " ON CONFLICT (dim_hash%s) DO UPDATE SET "
+					 "movements_count = EXCLUDED.movements_count",
+					 accum_is_totals(role) ? ", period" : "");
+	for (int i = 0; i < reg->ndims; i++)
+		appendStringInfo(sql, ", %1$s = EXCLUDED.%1$s", accum_ident(reg->dims[i].name, ""));
+	for (int i = 0; i < reg->nresources; i++)
+	{
+		for (int s = 0; s < accum_sums_kept(role); s++)
+			appendStringInfo(sql, ", %1$s = EXCLUDED.%1$s", accum_sum_name(reg, i, s));
+	}
+	if (!accum_is_totals(role))
+		appendStringInfoString(sql, ", last_movement_at = COALESCE(t.last_movement_at, EXCLUDED.last_movement_at), "
+							   "last_movement_id = COALESCE(t.last_movement_id, EXCLUDED.last_movement_id), "
+							   "version = t.version OPERATOR(pg_catalog.+) 1");
+}
+
+/* Append the truth of a bad key without what deltas will add: a SELECT list's columns. */
+static void
+append_mended(StringInfo sql, AccumRegister *reg, AccumRole role, bool has_deltas)
+{
+	const char *sum = has_deltas
+		? ", COALESCE(e.%1$s, 0) OPERATOR(pg_catalog.-) COALESCE(p.%1$s, 0)" : ", e.%1$s";
+
+	appendStringInfo(sql, "b.dim_hash%s", accum_is_totals(role) ? ", b.period" : "");
+	appendStringInfo(sql, sum, "movements_count");
+	for (int i = 0; i < reg->ndims; i++)
+		appendStringInfo(sql, has_deltas ? ", CASE WHEN e.dim_hash IS NULL THEN c.%1$s ELSE e.%1$s END"
+						 : ", e.%1$s", accum_ident(reg->dims[i].name, ""));
+	for (int i = 0; i < reg->nresources; i++)
+	{
+		for (int s = 0; s < accum_sums_kept(role); s++)
+			appendStringInfo(sql, sum, accum_sum_name(reg, i, s));
+	}
+	if (!accum_is_totals(role))
+		appendStringInfoString(sql, ", e.last_movement_at, e.last_movement_id, 1");
+}
+
+static const char *
+role_unit(AccumRole role)
+{
+	return role == ACCUM_TOTALS_DAY ? "day" : role == ACCUM_TOTALS_MONTH ? "month" : "year";
+}
+
+/*
+ * Append the deltas that are pending, as a derived table would have them, and the
+ * cells that have any: common table expressions.
+ */
+static void
+append_pending(StringInfo sql, AccumRegister *reg, AccumRole role)
+{
+	const char *deltas = reg->relation_names[ACCUM_DELTA];
+
+	appendStringInfoString(sql, "), pending AS MATERIALIZED (SELECT d.dim_hash, ");
+	if (accum_is_totals(role))
+		appendStringInfo(sql, ACCUM_SCHEMA "._unit_start(%u::pg_catalog.regclass, d.period, '%s') AS period",
+						 reg->movements, role_unit(role));
+	else
+		appendStringInfoString(sql, "NULL::date AS period");
+	appendStringInfoString(sql, ", pg_catalog.sum(d.movements_count) AS movements_count");
+	for (int i = 0; i < reg->nresources; i++)
+	{
+		for (int s = 0; s < accum_sums_kept(role); s++)
+			appendStringInfo(sql, ", pg_catalog.sum(d.%1$s) AS %1$s", accum_sum_name(reg, i, s));
+	}
+	appendStringInfo(sql, " FROM %s d GROUP BY 1, 2), waiting AS MATERIALIZED (SELECT DISTINCT ON (d.dim_hash) d.dim_hash",
+					 deltas);
+	accum_append_dims(sql, reg, "d.");
+	appendStringInfo(sql, " FROM %s d ORDER BY d.dim_hash", deltas);
+}
+
+/*
+ * The statement that mends a derived table: rows that are wrong become right, those
+ * of cells without movements and deltas go.  Its one value is how many there were.
+ */
+static void
+repair_query(StringInfo sql, AccumRegister *reg, AccumRole role)
+{
+	const char *table = reg->relation_names[role];
+	bool		has_deltas = accum_register_has(reg, ACCUM_DELTA);
+
+	appendStringInfoString(sql, "WITH truth AS MATERIALIZED (");
+	accum_append_truth(sql, reg, role);
+	if (has_deltas)
+		append_pending(sql, reg, role);
+	appendStringInfoString(sql, "), bad AS MATERIALIZED (SELECT DISTINCT COALESCE(e.dim_hash, a.dim_hash) AS dim_hash, "
+						   "COALESCE(e.period, a.period) AS period FROM truth e FULL JOIN (");
+	accum_append_stored(sql, reg, role);
+	appendStringInfoString(sql, ") a ON ");
+	append_same_key(sql, role, "e", "a");
+	appendStringInfoString(sql, " WHERE ");
+	append_wrong(sql, reg, role);
+
+	appendStringInfo(sql, "), gone AS (DELETE FROM %s t USING bad b WHERE ", table);
+	append_same_key(sql, role, "t", "b");
+	appendStringInfoString(sql, " AND NOT EXISTS (SELECT FROM truth e WHERE ");
+	append_same_key(sql, role, "e", "b");
+	appendStringInfo(sql, ")%s RETURNING 1), mended AS (INSERT INTO %s AS t (dim_hash, %s",
+					 has_deltas ? " AND NOT EXISTS (SELECT FROM waiting c "
+					 "WHERE c.dim_hash OPERATOR(pg_catalog.=) b.dim_hash)" : "",
+					 table, accum_is_totals(role) ? "period, " : "");
+	accum_append_compared(sql, reg, role, "");
+	appendStringInfo(sql, "%s) SELECT ",
+					 accum_is_totals(role) ? "" : ", last_movement_at, last_movement_id, version");
+	append_mended(sql, reg, role, has_deltas);
+	appendStringInfo(sql, " FROM bad b %sJOIN truth e ON ", has_deltas ? "LEFT " : "");
+	append_same_key(sql, role, "e", "b");
+	if (has_deltas)
+	{
+		appendStringInfoString(sql, " LEFT JOIN pending p ON ");
+		append_same_key(sql, role, "p", "b");
+		appendStringInfoString(sql, " LEFT JOIN waiting c ON c.dim_hash OPERATOR(pg_catalog.=) b.dim_hash "
+							   "WHERE e.dim_hash IS NOT NULL OR c.dim_hash IS NOT NULL");
+	}
+	appendStringInfoString(sql, " ORDER BY b.period, b.dim_hash");
+	append_replacements(sql, reg, role);
+	appendStringInfoString(sql, " RETURNING 1) SELECT (SELECT pg_catalog.count(*) FROM gone) "
+						   "OPERATOR(pg_catalog.+) (SELECT pg_catalog.count(*) FROM mended)");
+}
+
+/*
+ * accum.register_repair(p_name text) returns int
+ *
+ * Make those rows of derived tables right that register_verify finds wrong; returns
+ * their number.
+ */
+Datum
+accum_register_repair(PG_FUNCTION_ARGS)
+{
+	AccumAccess access = {.owner = true};
+	AccumFactsScope scope = {.before = ACCUM_DAY_MAX,.role = GetUserId()};
+	AccumRegister *reg;
+	AccumQueryState state;
+	AccumFacts	facts;
+	int64		n = 0;
+
+	PreventCommandIfReadOnly("register_repair()");
+	reg = accum_register_named(fcinfo, ShareRowExclusiveLock, &access);
+	accum_pending_flush();
+	accum_progress_begin(reg, "repair");
+	collect_newest(&facts, reg, &scope);
+	accum_query_begin(&state, GetUserId());
+	accum_facts_show(&facts);
+	for (AccumRole role = ACCUM_BALANCE_CACHE; role < ACCUM_ROLES; role++)
+	{
+		StringInfoData sql;
+		bool		isnull;
+
+		if (!accum_register_has(reg, role))
+			continue;
+		accum_progress_phase(psprintf("comparing %s", accum_role_name(role)));
+		initStringInfo(&sql);
+		repair_query(&sql, reg, role);
+		(void) accum_guarded_run_newest(reg, reg->relations[role], sql.data, SPI_OK_SELECT);
+		n += DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	}
+	accum_query_end(&state);
+	accum_facts_free(&facts);
+	accum_progress_end();
+	PG_RETURN_INT32((int32) Min(n, PG_INT32_MAX));
+}
+
 static uint64
 rebuild_totals(AccumRegister *reg, AccumRole role)
 {
@@ -293,14 +473,6 @@ accum_register_rebuild_totals(PG_FUNCTION_ARGS)
 	PG_RETURN_INT32((int32) Min(n, PG_INT32_MAX));
 }
 
-static void
-append_replacement(StringInfo sql, const char *column)
-{
-	const char *name = accum_ident(column, "");
-
-	appendStringInfo(sql, "%s = EXCLUDED.%s, ", name, name);
-}
-
 static uint64
 rebuild_cache(AccumRegister *reg, const char *condition)
 {
@@ -320,15 +492,8 @@ rebuild_cache(AccumRegister *reg, const char *condition)
 	accum_append_compared(&sql, reg, ACCUM_BALANCE_CACHE, "e.");
 	appendStringInfoString(&sql, ", e.last_movement_at, e.last_movement_id, 1 FROM (");
 	accum_append_truth(&sql, reg, ACCUM_BALANCE_CACHE);
-	appendStringInfoString(&sql, ") e ORDER BY e.dim_hash ON CONFLICT (dim_hash) DO UPDATE SET ");
-	for (int i = 0; i < reg->ndims; i++)
-		append_replacement(&sql, reg->dims[i].name);
-	for (int i = 0; i < reg->nresources; i++)
-		append_replacement(&sql, reg->resources[i].name);
-	appendStringInfoString(&sql, "movements_count = EXCLUDED.movements_count, "
-						   "last_movement_at = COALESCE(t.last_movement_at, EXCLUDED.last_movement_at), "
-						   "last_movement_id = COALESCE(t.last_movement_id, EXCLUDED.last_movement_id), "
-						   "version = t.version OPERATOR(pg_catalog.+) 1");
+	appendStringInfoString(&sql, ") e ORDER BY e.dim_hash");
+	append_replacements(&sql, reg, ACCUM_BALANCE_CACHE);
 	return run_once(reg, ACCUM_BALANCE_CACHE, sql.data, SPI_OK_INSERT);
 }
 

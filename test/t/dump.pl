@@ -43,6 +43,10 @@ $node->safe_psql('postgres', q{
 	SELECT accum.register_repost('stock', 'd8', '[{"period": "2020-05-01 10:00",
 		"product": "1", "quality": "best", "n": 1, "amount": 1}]');
 
+	-- What is closed, all of it and for a cell of which OIDs are a part.
+	SELECT accum.register_close('stock', '2019-12-31'),
+		accum.register_close('stock', '2020-06-30', '{"quality": "best", "product": "closed"}');
+
 	-- Columns that came later, behind others.
 	SELECT accum.register_alter('stock', add_dimensions => '{"lot": "text"}'),
 		accum.register_alter('visits', add_resources => '{"minutes": "numeric(8,1)"}');
@@ -124,7 +128,7 @@ sub contents
 
 	return $node->safe_psql($database, join '', map { qq{
 		SELECT '$_', count(*), md5(string_agg(t::text, ',' ORDER BY t::text)) FROM accum.$_ t;} }
-		qw(_registers _register_seeds _delta_merges stock_movements stock_balance_cache
+		qw(_registers _register_seeds _register_closings _delta_merges stock_movements stock_balance_cache
 		stock_totals_day stock_totals_month stock_totals_year stock_recorders
 		visits_movements visits_totals_month visits_totals_year visits_recorders),
 		(map { my $r = $_; map { "${r}_$_" } qw(movements balance_cache balance_cache_delta totals_day
@@ -147,6 +151,14 @@ sub check_restored
 		$node->safe_psql('postgres', q{
 		SELECT register, role, relation FROM accum._register_relations ORDER BY 1, 2}),
 		"$database: the registry knows the relations");
+
+	for my $line ('"period": "2019-12-31", "product": "1"', '"period": "2020-06-30", "product": "closed"')
+	{
+		my ($result, $stdout, $stderr) = $node->psql($database, qq{
+			SELECT accum.register_post('stock', '{"recorder": "late", $line, "quality": "best", "lot": null, "n": 1}')});
+
+		like($stderr, qr/lies in a closed period of register "stock"/, "$database: what was closed is closed");
+	}
 
 	# To a cell and a document that were there, each way of writing.
 	my $cells = $node->safe_psql($database, 'SELECT count(*) FROM accum.stock_balance_cache');

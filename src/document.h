@@ -1,0 +1,24 @@
+/*
+ * document.h
+ *		Documents as they are stored: read, locked, replaced.
+ */
+#ifndef ACCUM_DOCUMENT_H
+#define ACCUM_DOCUMENT_H
+
+#include "access/htup.h"
+#include "movement_json.h"
+#include "recorders.h"
+
+/* Is shown a stored row: the columns of a batch, then id. */
+typedef void (*AccumRowVisit) (void *arg, HeapTuple row, TupleDesc desc);
+
+extern int	accum_document_insert(AccumRegister *reg, TupleDesc desc, Tuplestorestate *rows);
+extern void accum_documents_check(AccumRegister *reg, const List *units);
+extern bool accum_documents_lock(AccumRegister *reg, ArrayType *recorders, const Datum *claim,
+								 AccumDocumentLock *lock);
+extern void accum_documents_bump(AccumRegister *reg, AccumDocumentLock *lock);
+extern void accum_document_visit(AccumRegister *reg, Datum recorder, Snapshot snapshot,
+								 AccumRowVisit visit, void *arg);
+extern void accum_document_replace(AccumRegister *reg, Datum recorder, AccumBatch *batch);
+
+#endif							/* ACCUM_DOCUMENT_H */

@@ -1,0 +1,257 @@
+/*
+ * once.c
+ *		Documents that are posted once, however often that is tried.
+ *
+ * A client that has not heard how a post ended tries again.  The first try claims
+ * the head row of each document in the recorders map; a second one that comes at the
+ * same time waits for it there, in key order.  What is known already is compared with
+ * what is to be posted: the same movements are there, and nothing is left to do;
+ * others are an error.  A document that was unposted is known, and has none.
+ *
+ * Known documents are locked like those of an unpost, so that they are compared in
+ * a state that nobody is changing, and stay so until the transaction ends.
+ *
+ * The comparison is the register's own affair and runs as its owner: a poster needs
+ * no right to read.  What is stored is told only to those who may read it.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "executor/tuptable.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/lsyscache.h"
+#include "utils/timestamp.h"
+#include "utils/typcache.h"
+
+#include "cell.h"
+#include "difference.h"
+#include "document.h"
+#include "once.h"
+#include "query.h"
+#include "recorders.h"
+
+/* The recorders of documents that were known before, in order. */
+typedef struct KnownSet
+{
+	Datum	   *recorders;
+	int			n;
+	FmgrInfo   *compare;
+	Oid			collation;
+} KnownSet;
+
+static int
+recorder_compare(const void *a, const void *b, void *arg)
+{
+	KnownSet   *known = arg;
+
+	return DatumGetInt32(FunctionCall2Coll(known->compare, known->collation,
+										   *(const Datum *) a, *(const Datum *) b));
+}
+
+static KnownSet
+known_set(AccumRegister *reg, ArrayType *recorders)
+{
+	KnownSet	known = {.collation = reg->recorder.collation};
+	int16		length;
+	bool		byval;
+	char		align;
+
+	known.compare = &lookup_type_cache(reg->recorder.type,
+									   TYPECACHE_CMP_PROC_FINFO)->cmp_proc_finfo;
+	get_typlenbyvalalign(reg->recorder.type, &length, &byval, &align);
+	deconstruct_array(recorders, reg->recorder.type, length, byval, align, &known.recorders, NULL,
+					  &known.n);
+	qsort_arg(known.recorders, known.n, sizeof(Datum), recorder_compare, &known);
+	return known;
+}
+
+static bool
+is_known(KnownSet *known, Datum recorder)
+{
+	return bsearch_arg(&recorder, known->recorders, known->n, sizeof(Datum), recorder_compare,
+					   known) != NULL;
+}
+
+/* The documents of a batch; those whose lines do not follow one another come twice. */
+static ArrayType *
+batch_recorders(AccumRegister *reg, AccumBatch *batch)
+{
+	AccumColumn *column = &reg->recorder;
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(batch->desc, &TTSOpsMinimalTuple);
+	Datum	   *recorders = palloc_extended(sizeof(Datum) * batch->nrows, MCXT_ALLOC_HUGE);
+	int			n = 0;
+
+	tuplestore_rescan(batch->rows);
+	while (tuplestore_gettupleslot(batch->rows, true, false, slot))
+	{
+		bool		isnull;
+		Datum		recorder = slot_getattr(slot, ACCUM_BATCH_RECORDER + 1, &isnull);
+
+		if (n == 0 || !datumIsEqual(recorders[n - 1], recorder, column->typbyval, column->typlen))
+			recorders[n++] = datumCopy(recorder, column->typbyval, column->typlen);
+	}
+	tuplestore_rescan(batch->rows);
+	ExecDropSingleTupleTableSlot(slot);
+	return accum_recorder_array(reg, recorders, n);
+}
+
+/* A movement for people. */
+static char *
+row_text(AccumRegister *reg, const Datum *values, const bool *nulls)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	appendStringInfo(&buf, "period %s, movement_type %s, %s, (",
+					 timestamptz_to_str(DatumGetTimestampTz(values[ACCUM_BATCH_PERIOD])),
+					 TextDatumGetCString(values[ACCUM_BATCH_TYPE]),
+					 accum_cell_text(reg, values + ACCUM_BATCH_DIMS, nulls + ACCUM_BATCH_DIMS));
+	for (int i = 0; i < reg->nresources; i++)
+		appendStringInfo(&buf, "%s%s", i > 0 ? ", " : "", reg->resources[i].name);
+	appendStringInfoString(&buf, ") = (");
+	for (int i = 0; i < reg->nresources; i++)
+		appendStringInfo(&buf, "%s%s", i > 0 ? ", " : "",
+						 OutputFunctionCall(&reg->resources[i].output,
+											values[ACCUM_BATCH_DIMS + reg->ndims + i]));
+	appendStringInfoChar(&buf, ')');
+	return buf.data;
+}
+
+/*
+ * A document has other movements than those to be posted: the one at this position
+ * (from 0) is not stored, or with -1 one is stored that is not posted.
+ */
+static void
+document_differs(AccumRegister *reg, int position, const Datum *values, const bool *nulls)
+{
+	char	   *recorder = OutputFunctionCall(&reg->recorder.output, values[ACCUM_BATCH_RECORDER]);
+	char	   *row = accum_register_visible(reg) ? row_text(reg, values, nulls) : NULL;
+
+	ereport(ERROR,
+			(errcode(ERRCODE_UNIQUE_VIOLATION),
+			 errmsg("document \"%s\" of register \"%s\" is known, with other movements",
+					recorder, reg->name),
+			 row == NULL ? 0
+			 : position < 0 ? errdetail("It has a movement that is not posted: %s.", row)
+			 : errdetail("It does not have movement %d: %s.", position + 1, row),
+			 errhint("Use accum.register_repost() to correct a document.")));
+}
+
+/*
+ * Match the stored rows of known documents with what is to be posted.  Returns one
+ * that is not wanted, copied into the context that is current, NULL when all are.
+ */
+static HeapTuple
+match_stored(AccumRegister *reg, AccumDifference *difference, const AccumDocumentLock *lock,
+			 TupleDesc *desc)
+{
+	AccumPlanKey key = {.purpose = ACCUM_PLAN_ONCE};
+	SPIPlanPtr *plan = accum_register_plan(reg, &key);
+	Oid			types[] = {get_array_type(reg->recorder.type), TIMESTAMPTZOID, TIMESTAMPTZOID};
+	MemoryContext context = CurrentMemoryContext;
+	HeapTuple	unwanted = NULL;
+	AccumQueryState state;
+	ListCell   *lc;
+
+	accum_query_begin(&state, accum_register_owner(reg));
+	if (*plan == NULL)
+	{
+		StringInfoData columns;
+
+		initStringInfo(&columns);
+		accum_batch_append_columns(&columns, reg);
+		*plan = accum_query_prepare(psprintf("SELECT %s FROM %s WHERE recorder = ANY ($1) "
+											 "AND period >= $2 AND period < $3",
+											 columns.data, reg->relation_names[ACCUM_MOVEMENTS]),
+									lengthof(types), types, true);
+	}
+	foreach(lc, lock->units)
+	{
+		Datum		values[3] = {PointerGetDatum(lock->recorders)};
+		uint64		n;
+
+		accum_recorders_unit_bounds(reg, lfirst_int(lc), &values[1], &values[2]);
+		n = accum_query_run_at(*plan, values, lock->seen, SPI_OK_SELECT);
+		for (uint64 i = 0; i < n; i++)
+		{
+			MemoryContext old;
+
+			CHECK_FOR_INTERRUPTS();
+			if (accum_difference_match(difference, SPI_tuptable->vals[i], SPI_tuptable->tupdesc) ||
+				unwanted != NULL)
+				continue;
+			old = MemoryContextSwitchTo(context);
+			unwanted = heap_copytuple(SPI_tuptable->vals[i]);
+			*desc = CreateTupleDescCopy(SPI_tuptable->tupdesc);
+			MemoryContextSwitchTo(old);
+		}
+		SPI_freetuptable(SPI_tuptable);
+	}
+	accum_query_end(&state);
+	return unwanted;
+}
+
+/*
+ * Are the known documents what the batch says?  An error when one is not.  Rows of
+ * the batch that are of documents not known before go to unknown; returns how many.
+ */
+static int
+compare_known(AccumRegister *reg, AccumBatch *batch, ArrayType *recorders,
+			  const AccumDocumentLock *lock, Tuplestorestate *unknown)
+{
+	AccumDifference *difference = accum_difference_create(reg, batch, false);
+	KnownSet	known = known_set(reg, recorders);
+	TupleDesc	desc = NULL;
+	HeapTuple	unwanted = match_stored(reg, difference, lock, &desc);
+	int			position = -1;
+	int			n = 0;
+	Datum	   *values;
+	bool	   *nulls;
+
+	while ((position = accum_difference_next(difference, position + 1, &values, &nulls)) >= 0)
+	{
+		if (is_known(&known, values[ACCUM_BATCH_RECORDER]))
+			document_differs(reg, position, values, nulls);
+		tuplestore_putvalues(unknown, batch->desc, values, nulls);
+		n++;
+	}
+	if (unwanted != NULL)
+	{
+		values = palloc(sizeof(Datum) * desc->natts);
+		nulls = palloc(sizeof(bool) * desc->natts);
+		heap_deform_tuple(unwanted, desc, values, nulls);
+		document_differs(reg, -1, values, nulls);
+	}
+	return n;
+}
+
+/*
+ * Leave in a batch what is still to be posted: movements of documents that were not
+ * known before.  Raises unique_violation when a known document is another one.
+ */
+void
+accum_once_filter(AccumRegister *reg, AccumBatch *batch)
+{
+	ArrayType  *known;
+	Tuplestorestate *unknown;
+	AccumDocumentLock lock;
+	AccumQueryState state;
+
+	accum_identity_begin(&state, accum_register_owner(reg));
+	known = accum_recorders_claim_all(reg, batch_recorders(reg, batch));
+	if (known != NULL && !accum_recorders_lock(reg, known, &lock))
+		elog(ERROR, "known documents have no rows in the map");
+	accum_identity_end(&state);
+	if (known == NULL)
+		return;
+	accum_documents_check(reg, lock.units);
+
+	unknown = tuplestore_begin_heap(false, false, work_mem);
+	batch->nrows = compare_known(reg, batch, known, &lock, unknown);
+	accum_recorders_leave(&lock);
+	tuplestore_end(batch->rows);
+	batch->rows = unknown;
+}
