@@ -18,6 +18,9 @@
  * backwards, down to the first one that was changed; there are none to walk where
  * the cell has no totals after that day.  What is walked are totals of days as they
  * have just been written.
+ *
+ * A change that is only thought of (register_preview) is looked at in the same way:
+ * what it adds to the cell and to its days is taken into account on the way.
  */
 #include "postgres.h"
 
@@ -28,6 +31,7 @@
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/date.h"
+#include "utils/datum.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -51,14 +55,33 @@ typedef struct AccumLimits
 	TupleDesc	desc;			/* what checks are over: dimensions, then resources */
 } AccumLimits;
 
-/* What was done to a cell. */
+/* What a change adds to a cell on one day. */
+typedef struct CellDay
+{
+	AccumDay	day;
+	int64		movements;
+	AccumSum   *net;
+} CellDay;
+
+/* A change of a cell, which has been made or would be. */
 typedef struct CellChange
 {
 	int64		dim_hash;
-	AccumDay	first_day;		/* on which anything was changed */
-	bool		written;		/* movements were written, not only removed */
+	Datum	   *dims;			/* only of one that would be, as */
+	bool	   *nulls;
+	List	   *days;			/* CellDay by day: totals do not have them */
+	AccumDay	first_day;		/* on which anything is changed */
+	bool		written;		/* movements are written, not only removed */
+	int64		movements;		/* how many more */
 	AccumSum   *net;
 } CellChange;
+
+/* What a cell has at the end of some day. */
+typedef struct CellBalance
+{
+	int64		movements;
+	AccumSum   *sums;
+} CellBalance;
 
 /* A look at some cells. */
 typedef struct LimitCheck
@@ -68,6 +91,7 @@ typedef struct LimitCheck
 	bool		every_date;		/* has one of them that? */
 	ExprState **states;
 	int			current;		/* the limit that is looked at */
+	bool	   *broken;			/* to be set by limit; NULL: the first one is an error */
 	ExprContext *econtext;
 	TupleTableSlot *row;		/* what the checks see: a cell and its balance */
 	AccumCellScan cache;
@@ -208,6 +232,13 @@ may_read(AccumRegister *reg, AccumRole role)
 		check_enable_rls(reg->relations[role], InvalidOid, true) != RLS_ENABLED;
 }
 
+/* May the caller know every balance that the limits look at? */
+static bool
+may_read_balances(AccumRegister *reg, bool every_date)
+{
+	return may_read(reg, ACCUM_BALANCE_CACHE) && (!every_date || may_read(reg, ACCUM_TOTALS_DAY));
+}
+
 /*
  * A limit is broken, by a change or, where that is NULL, by what is there.  detail is
  * for who may read the balances that it tells; who may not and has written movements
@@ -218,8 +249,7 @@ limit_broken(LimitCheck *check, const AccumLimitDef *limit, const CellChange *ch
 {
 	AccumRegister *reg = check->reg;
 
-	if (!may_read(reg, ACCUM_BALANCE_CACHE) ||
-		(limit->every_date && !may_read(reg, ACCUM_TOTALS_DAY)))
+	if (!may_read_balances(reg, limit->every_date))
 		detail = change != NULL && change->written ? psprintf("Cell %s.", cell_text(check)) : NULL;
 	ereport(ERROR,
 			(errcode(ERRCODE_CHECK_VIOLATION),
@@ -240,194 +270,279 @@ name_limit(void *argument)
 			   check->reg->name);
 }
 
-/* Does the balance in row keep to the current limit? */
-static bool
-current_holds(LimitCheck *check)
-{
-	ErrorContextCallback callback = {error_context_stack, name_limit, check};
-	Datum		holds;
-	bool		isnull;
-
-	error_context_stack = &callback;
-	holds = ExecEvalExprSwitchContext(check->states[check->current], check->econtext, &isnull);
-	error_context_stack = callback.previous;
-	return isnull || DatumGetBool(holds);
-}
-
 /*
  * The first of the limits, with every_date or without, that the balance in row
- * breaks; NULL when there is none.
+ * breaks; NULL when there is none.  Where they are only to be noted, all are, and
+ * the result is NULL.
  */
 static const AccumLimitDef *
 find_broken(LimitCheck *check, bool every_date)
 {
-	for (check->current = 0; check->current < check->limits->n; check->current++)
+	ErrorContextCallback callback = {error_context_stack, name_limit, check};
+	const AccumLimitDef *broken = NULL;
+
+	error_context_stack = &callback;
+	for (check->current = 0; broken == NULL && check->current < check->limits->n; check->current++)
 	{
 		const AccumLimitDef *limit = &check->limits->defs[check->current];
+		Datum		holds;
+		bool		isnull;
 
-		if (limit->every_date == every_date && !current_holds(check))
-			return limit;
+		if (limit->every_date != every_date)
+			continue;
+		holds = ExecEvalExprSwitchContext(check->states[check->current], check->econtext, &isnull);
+		if (isnull || DatumGetBool(holds))
+			continue;
+		if (check->broken != NULL)
+			check->broken[check->current] = true;
+		else
+			broken = limit;
 	}
-	return NULL;
+	error_context_stack = callback.previous;
+	return broken;
 }
 
-/* Put sums into row as the balance; they have to fit their columns. */
+/* Put the cell's values into row. */
 static void
-store_balance(LimitCheck *check, const AccumSum *sums)
+store_cell(LimitCheck *check, const Datum *dims, const bool *nulls)
+{
+	ExecClearTuple(check->row);
+	memset(check->row->tts_isnull, false, sizeof(bool) * check->limits->desc->natts);
+	memcpy(check->row->tts_values, dims, sizeof(Datum) * check->reg->ndims);
+	memcpy(check->row->tts_isnull, nulls, sizeof(bool) * check->reg->ndims);
+	ExecStoreVirtualTuple(check->row);
+}
+
+/*
+ * Put a balance into row.  Every one that is stored fits its columns, but the end of a
+ * day may not: false when limits are only noted, else an error.
+ */
+static bool
+store_balance(LimitCheck *check, const CellBalance *balance)
 {
 	AccumRegister *reg = check->reg;
 	Datum	   *values = check->row->tts_values;
 	MemoryContext old = MemoryContextSwitchTo(check->econtext->ecxt_per_tuple_memory);
+	bool		fits = true;
 
-	for (int i = 0; i < reg->nresources; i++)
+	for (int i = 0; fits && i < reg->nresources; i++)
 	{
-		if (!accum_row_sum_fits(&sums[i], &reg->resources[i], &values[reg->ndims + i]))
+		fits = accum_row_sum_fits(&balance->sums[i], &reg->resources[i], &values[reg->ndims + i]);
+		if (!fits && check->broken == NULL)
 			accum_row_out_of_range(reg, ACCUM_TOTALS_DAY, 0, values, check->row->tts_isnull,
 								   reg->resources[i].name);
 	}
 	MemoryContextSwitchTo(old);
+	return fits;
 }
 
-/* Take what a derived row holds from sums, or with sign 1 add it. */
+/* Add what a derived row holds to a balance, or with sign -1 take it away. */
 static void
-add_row(LimitCheck *check, const AccumCellScan *scan, int sign, AccumSum *sums)
+add_row(LimitCheck *check, const AccumCellScan *scan, AttrNumber count, int sign,
+		CellBalance *balance)
 {
 	AccumRegister *reg = check->reg;
+	Datum		value;
+	bool		isnull;
 
 	for (int i = 0; i < reg->nresources; i++)
 	{
-		bool		isnull;
-		Datum		value = slot_getattr(scan->slot, scan->columns->resources[i], &isnull);
-
+		value = slot_getattr(scan->slot, scan->columns->resources[i], &isnull);
 		if (!isnull)
-			accum_sum_add_value(&sums[i], reg->resources[i].type, value, sign);
+			accum_sum_add_value(&balance->sums[i], reg->resources[i].type, value, sign);
 	}
+	value = slot_getattr(scan->slot, count, &isnull);
+	if (!isnull)
+		balance->movements += sign * DatumGetInt64(value);
 }
 
-static int64
-row_count(const AccumCellScan *scan, AttrNumber attnum)
-{
-	bool		isnull;
-	Datum		value = slot_getattr(scan->slot, attnum, &isnull);
-
-	return isnull ? 0 : DatumGetInt64(value);
-}
-
-/* Walk the days of a cell backwards from its balance; see the banner. */
+/* Take a change from a balance. */
 static void
-check_days(LimitCheck *check, const CellChange *change, int64 dim_hash, int64 movements)
+subtract(AccumRegister *reg, CellBalance *balance, const AccumSum *net, int64 movements)
 {
-	AccumRegister *reg = check->reg;
-	AccumSum   *sums = palloc0(sizeof(AccumSum) * reg->nresources);
+	for (int i = 0; i < reg->nresources; i++)
+		accum_sum_subtract(&balance->sums[i], &net[i], reg->resources[i].type);
+	balance->movements -= movements;
+}
+
+/* The day of totals that the walk has come to; ACCUM_DAY_MIN after the last ones. */
+static AccumDay
+next_totals(LimitCheck *check)
+{
+	TupleTableSlot *row = accum_cell_scan_previous(&check->days);
+	bool		isnull;
+
+	return row == NULL ? ACCUM_DAY_MIN
+		: DatumGetDateADT(slot_getattr(row, check->days.columns->period, &isnull));
+}
+
+static char *
+day_detail(const LimitCheck *check, AccumDay day, const char *has)
+{
+	int			year;
+	int			month;
+	int			month_day;
+
+	accum_day_to_civil(day, &year, &month, &month_day);
+	return psprintf("Cell %s %s %s at the end of %04d-%02d-%02d.", cell_text(check), has,
+					balance_text(check), year, month, month_day);
+}
+
+/*
+ * Walk the days of a cell backwards from its balance; see the banner.  On the way the
+ * balance becomes that of the end of each day.
+ */
+static void
+check_days(LimitCheck *check, const CellChange *change, int64 dim_hash, CellBalance *balance)
+{
 	AccumPeriodRange later = {.has_from = change != NULL,.ge = F_DATE_GE};
 	const AccumLimitDef *broken = NULL;
 	char	   *detail = NULL;
-	TupleTableSlot *row;
+	int			ndays = change != NULL ? list_length(change->days) : 0;
+	AccumDay	totals;
 
 	if (change != NULL)
 		later.from = DateADTGetDatum(change->first_day + 1);
-	add_row(check, &check->cache, 1, sums);
 	accum_cell_scan_find(&check->days, dim_hash, &later);
-	do
+	totals = next_totals(check);
+	for (;;)
 	{
-		AccumDay	day = change != NULL ? change->first_day : ACCUM_DAY_MIN;
-		const AccumLimitDef *limit;
-		bool		isnull;
+		/* The first day of a change is where the walk ends, none to be taken away. */
+		const CellDay *added = ndays > 1 ? list_nth(change->days, ndays - 1) : NULL;
+		AccumDay	day = Max(totals, added != NULL ? added->day : ACCUM_DAY_MIN);
+		bool		more = day != ACCUM_DAY_MIN;
+		const AccumLimitDef *limit = NULL;
 
-		row = accum_cell_scan_previous(&check->days);
-		if (row != NULL)
-			day = DatumGetDateADT(slot_getattr(row, check->days.columns->period, &isnull));
-		else if (change == NULL)
-			break;				/* the day before all movements */
-
-		store_balance(check, sums);
-		limit = movements > 0 ? find_broken(check, true) : NULL;
+		if (!more && change == NULL)
+			break;				/* before all movements */
+		if (!more)
+			day = change->first_day;
+		if (balance->movements > 0 && store_balance(check, balance))
+			limit = find_broken(check, true);
 		if (limit != NULL)
 		{
-			int			year;
-			int			month;
-			int			month_day;
-
-			accum_day_to_civil(day, &year, &month, &month_day);
-			detail = psprintf("Cell %s %s %s at the end of %04d-%02d-%02d.", cell_text(check),
-							  change != NULL ? "would have" : "has", balance_text(check),
-							  year, month, month_day);
 			broken = limit;
+			detail = day_detail(check, day, change != NULL ? "would have" : "has");
 		}
 		ResetExprContext(check->econtext);
-		if (row != NULL)
+		if (!more)
+			break;
+		if (totals == day)
 		{
-			add_row(check, &check->days, -1, sums);
-			movements -= row_count(&check->days, check->days_count);
+			add_row(check, &check->days, check->days_count, -1, balance);
+			totals = next_totals(check);
 		}
-	} while (row != NULL);
+		if (added != NULL && added->day == day)
+		{
+			subtract(check->reg, balance, added->net, added->movements);
+			ndays--;
+		}
+	}
 	if (broken != NULL)
 		limit_broken(check, broken, change, detail);
 }
 
-/* A new balance breaks a limit: tell it with the balance before the change. */
+/* A balance breaks a limit: tell it, for a change with the balance before. */
 static void
-balance_broken(LimitCheck *check, const AccumLimitDef *limit, const CellChange *change)
+balance_broken(LimitCheck *check, const AccumLimitDef *limit, const CellChange *change,
+			   CellBalance *balance)
 {
-	AccumRegister *reg = check->reg;
-	AccumSum   *before = palloc0(sizeof(AccumSum) * reg->nresources);
 	char	   *now = balance_text(check);
 
 	if (change == NULL)
 		limit_broken(check, limit, NULL, psprintf("Cell %s has %s.", cell_text(check), now));
-	add_row(check, &check->cache, 1, before);
-	for (int i = 0; i < reg->nresources; i++)
-		accum_sum_subtract(&before[i], &change->net[i], reg->resources[i].type);
-	store_balance(check, before);
+	subtract(check->reg, balance, change->net, change->movements);
+	(void) store_balance(check, balance);
 	limit_broken(check, limit, change,
 				 psprintf("Cell %s has %s and would have %s.", cell_text(check),
 						  balance_text(check), now));
 }
 
+/* Look at the cell in row with a balance, which is used up. */
+static void
+check_balance(LimitCheck *check, const CellChange *change, int64 dim_hash, CellBalance *balance)
+{
+	const AccumLimitDef *broken;
+
+	if (balance->movements == 0 || !store_balance(check, balance))
+		return;
+	broken = find_broken(check, false);
+	if (broken != NULL)
+		balance_broken(check, broken, change, balance);
+	ResetExprContext(check->econtext);
+	if (check->every_date)
+		check_days(check, change, dim_hash, balance);
+}
+
 /* Look at the cell whose row in the cache the scan has come to. */
 static void
-check_cell(LimitCheck *check, const CellChange *change)
+check_stored(LimitCheck *check, const CellChange *change)
 {
 	AccumRegister *reg = check->reg;
 	const AccumCellColumns *columns = check->cache.columns;
-	TupleTableSlot *stored = check->cache.slot;
-	int64		movements = row_count(&check->cache, check->cache_count);
-	const AccumLimitDef *broken;
+	CellBalance balance = {.sums = palloc0(sizeof(AccumSum) * reg->nresources)};
+	Datum	   *dims = palloc(sizeof(Datum) * (reg->ndims + 1));
+	bool	   *nulls = palloc(sizeof(bool) * (reg->ndims + 1));
 	bool		isnull;
 
-	if (movements == 0)
-		return;
-	ExecClearTuple(check->row);
-	for (int i = 0; i < reg->ndims + reg->nresources; i++)
-	{
-		AttrNumber	attnum = i < reg->ndims ? columns->dims[i] : columns->resources[i - reg->ndims];
+	for (int i = 0; i < reg->ndims; i++)
+		dims[i] = slot_getattr(check->cache.slot, columns->dims[i], &nulls[i]);
+	store_cell(check, dims, nulls);
+	add_row(check, &check->cache, check->cache_count, 1, &balance);
+	check_balance(check, change,
+				  DatumGetInt64(slot_getattr(check->cache.slot, columns->dim_hash, &isnull)),
+				  &balance);
+}
 
-		check->row->tts_values[i] = slot_getattr(stored, attnum, &check->row->tts_isnull[i]);
+/* The net sums of an entry, copied. */
+static AccumSum *
+entry_net(AccumRegister *reg, const AccumDeltaEntry *entry)
+{
+	AccumSum   *net = palloc0(sizeof(AccumSum) * reg->nresources);
+
+	for (int i = 0; i < reg->nresources; i++)
+		accum_sum_add(&net[i], &entry->deltas[i].net, reg->resources[i].type);
+	return net;
+}
+
+/* What a change has to know of a cell and its days when they do not have it yet. */
+static void
+note_day(AccumRegister *reg, CellChange *change, const AccumDeltaEntry *entry)
+{
+	CellDay    *day = palloc(sizeof(CellDay));
+
+	*day = (CellDay) {entry->unit_start, entry->movements, entry_net(reg, entry)};
+	change->days = lappend(change->days, day);
+	if (change->dims != NULL)
+		return;
+	change->dims = palloc(sizeof(Datum) * (reg->ndims + 1));
+	change->nulls = palloc(sizeof(bool) * (reg->ndims + 1));
+	for (int i = 0; i < reg->ndims; i++)
+	{
+		change->nulls[i] = entry->nulls[i];
+		change->dims[i] = entry->nulls[i] ? (Datum) 0
+			: datumCopy(entry->dims[i], reg->dims[i].typbyval, reg->dims[i].typlen);
 	}
-	ExecStoreVirtualTuple(check->row);
-	broken = find_broken(check, false);
-	if (broken != NULL)
-		balance_broken(check, broken, change);
-	if (check->every_date)
-		check_days(check, change, DatumGetInt64(slot_getattr(stored, columns->dim_hash, &isnull)),
-				   movements);
-	ResetExprContext(check->econtext);
 }
 
 /*
- * Read what was done to the next cell of a set, whose entry is given; returns the
- * first entry of the cell after it.
+ * Read what was done to the next cell of a set, whose entry is given, or what would
+ * be; returns the first entry of the cell after it.
  */
 static const AccumDeltaEntry *
-read_change(AccumRegister *reg, AccumDeltaSet *set, const AccumDeltaEntry *entry, CellChange *change)
+read_change(AccumRegister *reg, AccumDeltaSet *set, const AccumDeltaEntry *entry, bool would_be,
+			CellChange *change)
 {
 	*change = (CellChange) {.dim_hash = entry->dim_hash,.first_day = entry->unit_start};
 	change->net = palloc0(sizeof(AccumSum) * reg->nresources);
 	do
 	{
 		change->written = change->written || entry->has_last;
+		change->movements += entry->movements;
 		for (int i = 0; i < reg->nresources; i++)
 			accum_sum_add(&change->net[i], &entry->deltas[i].net, reg->resources[i].type);
+		if (would_be)
+			note_day(reg, change, entry);
 		entry = accum_delta_set_next(set);
 	} while (entry != NULL && entry->dim_hash == change->dim_hash);
 	return entry;
@@ -459,11 +574,11 @@ accum_limits_check(AccumRegister *reg, AccumDeltaSet *set)
 		CellChange	change;
 
 		CHECK_FOR_INTERRUPTS();
-		entry = read_change(reg, set, entry, &change);
+		entry = read_change(reg, set, entry, false, &change);
 		accum_cell_scan_find_key(&check.cache, change.dim_hash, 0);
 		if (accum_cell_scan_next(&check.cache) == NULL)
 			elog(ERROR, "a cell of register \"%s\" has no row after it was written", reg->name);
-		check_cell(&check, &change);
+		check_stored(&check, &change);
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(check.cell_context);
 	}
@@ -491,7 +606,7 @@ accum_limits_check_cells(AccumRegister *reg, const AccumLimitDef *limits, int nl
 		MemoryContext old = MemoryContextSwitchTo(check.cell_context);
 
 		CHECK_FOR_INTERRUPTS();
-		check_cell(&check, NULL);
+		check_stored(&check, NULL);
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(check.cell_context);
 	}
@@ -500,59 +615,60 @@ accum_limits_check_cells(AccumRegister *reg, const AccumLimitDef *limits, int nl
 	UnregisterSnapshot(snapshot);
 }
 
-/* Do sums fit the columns of balances? */
-static bool
-sums_fit(AccumRegister *reg, const AccumSum *sums)
+/* Look at a cell as it would be; marks the limits that it would break. */
+static void
+foresee_cell(LimitCheck *check, const CellChange *change)
 {
-	Datum		value;
+	AccumRegister *reg = check->reg;
+	CellBalance balance = {.sums = palloc0(sizeof(AccumSum) * reg->nresources)};
 
+	memset(check->broken, false, sizeof(bool) * check->limits->n);
+	store_cell(check, change->dims, change->nulls);
+	accum_cell_scan_find_key(&check->cache, change->dim_hash, 0);
+	if (accum_cell_scan_next(&check->cache) != NULL)
+		add_row(check, &check->cache, check->cache_count, 1, &balance);
 	for (int i = 0; i < reg->nresources; i++)
-	{
-		if (!accum_row_sum_fits(&sums[i], &reg->resources[i], &value))
-			return false;
-	}
-	return true;
+		accum_sum_add(&balance.sums[i], &change->net[i], reg->resources[i].type);
+	balance.movements += change->movements;
+	check_balance(check, change, change->dim_hash, &balance);
 }
 
 /*
- * The names of limits that the new balance of a cell would break, had it net and so
- * many movements more: a list of strings.  Nothing is written.  Of a limit with
- * every_date only the balance of all movements is looked at, and a balance that does
- * not fit its columns breaks none.
+ * Find the limits that the cells of a delta set would break if it were applied, and
+ * hand each of them over.  Nothing is written or locked; what a snapshot shows is what
+ * there is.  Returns false, with nothing looked at, when the caller may not read all
+ * balances: to ask for what would be is not to be a way to find them out.
  */
-List *
-accum_limits_broken_by(AccumRegister *reg, const Datum *dims, const bool *nulls,
-					   const AccumSum *net, int64 movements, Snapshot snapshot)
+bool
+accum_limits_foresee(AccumRegister *reg, AccumDeltaSet *set, Snapshot snapshot,
+					 AccumLimitVisitor visit, void *arg)
 {
-	AccumSum   *sums = palloc0(sizeof(AccumSum) * reg->nresources);
-	List	   *names = NIL;
+	const AccumLimits *limits = register_limits(reg);
+	const AccumDeltaEntry *entry;
 	LimitCheck	check;
 
-	if (reg->nlimits == 0)
-		return NIL;
-	check_open(&check, reg, register_limits(reg), snapshot);
-	accum_cell_scan_find_key(&check.cache, accum_cell_hash(reg, dims, nulls), 0);
-	if (accum_cell_scan_next(&check.cache) != NULL)
+	if (!may_read_balances(reg, reg->every_date))
+		return false;
+	check_open(&check, reg, limits, snapshot);
+	check.broken = palloc(sizeof(bool) * limits->n);
+	accum_delta_set_rewind(set, reg->every_date ? ACCUM_TOTALS_DAY : ACCUM_BALANCE_CACHE);
+	entry = accum_delta_set_next(set);
+	while (entry != NULL)
 	{
-		add_row(&check, &check.cache, 1, sums);
-		movements += row_count(&check.cache, check.cache_count);
-	}
-	for (int i = 0; i < reg->nresources; i++)
-		accum_sum_add(&sums[i], &net[i], reg->resources[i].type);
-	if (movements > 0 && sums_fit(reg, sums))
-	{
-		ExecClearTuple(check.row);
-		memset(check.row->tts_isnull, false, sizeof(bool) * (reg->ndims + reg->nresources));
-		memcpy(check.row->tts_values, dims, sizeof(Datum) * reg->ndims);
-		memcpy(check.row->tts_isnull, nulls, sizeof(bool) * reg->ndims);
-		store_balance(&check, sums);
-		ExecStoreVirtualTuple(check.row);
-		for (check.current = 0; check.current < check.limits->n; check.current++)
+		MemoryContext old = MemoryContextSwitchTo(check.cell_context);
+		CellChange	change;
+
+		CHECK_FOR_INTERRUPTS();
+		entry = read_change(reg, set, entry, true, &change);
+		foresee_cell(&check, &change);
+		MemoryContextSwitchTo(old);
+		for (int i = 0; i < limits->n; i++)
 		{
-			if (!current_holds(&check))
-				names = lappend(names, pstrdup(check.limits->defs[check.current].name));
+			if (check.broken[i])
+				visit(arg, change.dims, change.nulls, limits->defs[i].name);
 		}
+		MemoryContextReset(check.cell_context);
 	}
 	check_close(&check);
-	return names;
+	return true;
 }

@@ -8,10 +8,14 @@
 #include "delta_set.h"
 #include "utils/snapshot.h"
 
+/* Told of a limit that a cell would break; everything lives until it returns. */
+typedef void (*AccumLimitVisitor) (void *arg, const Datum *dims, const bool *nulls,
+								   const char *limit);
+
 extern void accum_limits_check(AccumRegister *reg, AccumDeltaSet *set);
 extern void accum_limits_check_cells(AccumRegister *reg, const AccumLimitDef *limits,
 									 int nlimits);
-extern List *accum_limits_broken_by(AccumRegister *reg, const Datum *dims, const bool *nulls,
-									const AccumSum *net, int64 movements, Snapshot snapshot);
+extern bool accum_limits_foresee(AccumRegister *reg, AccumDeltaSet *set, Snapshot snapshot,
+								 AccumLimitVisitor visit, void *arg);
 
 #endif							/* ACCUM_LIMIT_CHECK_H */

@@ -4,8 +4,9 @@
  *
  * The document is compared with what is stored, as a repost does it (document.c),
  * but what it comes to is only added up: for each cell that would be touched the
- * balance before and after.  Nothing is written or locked, so it works in read-only
- * transactions and on standbys; all is read under one snapshot, as the caller.
+ * balance before and after, and the limits that it would break.  Nothing is written
+ * or locked, so it works in read-only transactions and on standbys; all is read under
+ * one snapshot, as the caller.
  *
  * Everything lives in the memory context of the call.
  */
@@ -22,6 +23,7 @@
 #include "utils/snapmgr.h"
 
 #include "balances.h"
+#include "cell.h"
 #include "cell_set.h"
 #include "closing.h"
 #include "difference.h"
@@ -36,8 +38,8 @@ PG_FUNCTION_INFO_V1(accum_register_preview);
 typedef struct Cell
 {
 	AccumSetCell cell;
-	int64		movements;		/* written less removed */
 	bool		closed;			/* one of the movements lies in a closed period */
+	List	   *broken;			/* limits that it would break, as text values */
 } Cell;
 
 typedef struct Preview
@@ -45,6 +47,8 @@ typedef struct Preview
 	AccumRegister *reg;
 	AccumDifference *difference;
 	AccumCellSet *cells;		/* of Cell */
+	AccumDeltaSet *set;			/* the same by day; NULL where there are no limits */
+	bool		limits_known;
 } Preview;
 
 /* Take a movement into account that would be written (sign 1) or removed (-1). */
@@ -59,7 +63,16 @@ preview_add(Preview *preview, const Datum *values, const bool *nulls, int sign)
 	for (int i = 0; i < reg->nresources; i++)
 		accum_sum_add_value(&cell->cell.sums[i], reg->resources[i].type, dims[reg->ndims + i],
 							sign);
-	cell->movements += sign;
+	if (preview->set != NULL)
+	{
+		AccumMovement movement = {
+			.dim_hash = accum_cell_hash(reg, dims, nulls + ACCUM_BATCH_DIMS),
+			.day = day,.sign = sign,.dims = dims,.nulls = nulls + ACCUM_BATCH_DIMS,
+			.resources = dims + reg->ndims
+		};
+
+		accum_delta_set_add(preview->set, &movement);
+	}
 	if (accum_closing_find(reg, day, dims, nulls + ACCUM_BATCH_DIMS) != NULL)
 		cell->closed = true;
 }
@@ -119,6 +132,24 @@ preview_compare(Preview *preview, FunctionCallInfo fcinfo)
 		preview_add(preview, values, nulls, 1);
 }
 
+/* A cell would break a limit. */
+static void
+note_broken(void *arg, const Datum *dims, const bool *nulls, const char *limit)
+{
+	Preview    *preview = arg;
+	Cell	   *cell = accum_cell_set_find(preview->cells, dims, nulls);
+
+	cell->broken = lappend(cell->broken, cstring_to_text(limit));
+}
+
+/* Find the limits that would be broken, unless the caller may not know. */
+static void
+preview_limits(Preview *preview)
+{
+	preview->limits_known = preview->set == NULL ||
+		accum_limits_foresee(preview->reg, preview->set, GetActiveSnapshot(), note_broken, preview);
+}
+
 /* The dimensions of a cell as a JSON object. */
 static Jsonb *
 cell_to_jsonb(AccumRegister *reg, const AccumSetCell *cell)
@@ -139,28 +170,25 @@ cell_to_jsonb(AccumRegister *reg, const AccumSetCell *cell)
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }
 
-/* The names of limits that the new balance of a cell would break. */
-static ArrayType *
-broken_limits(AccumRegister *reg, const Cell *cell)
+/* A list of text values as an array. */
+static Datum
+text_array(List *texts)
 {
-	List	   *names = accum_limits_broken_by(reg, cell->cell.dims, cell->cell.nulls,
-											   cell->cell.sums, cell->movements,
-											   GetActiveSnapshot());
-	Datum	   *values = palloc(sizeof(Datum) * (list_length(names) + 1));
-	int			n = 0;
-	ListCell   *lc;
+	Datum	   *values = palloc(sizeof(Datum) * (list_length(texts) + 1));
 
-	foreach(lc, names)
-		values[n++] = CStringGetTextDatum(lfirst(lc));
-	return construct_array(values, n, TEXTOID, -1, false, TYPALIGN_INT);
+	for (int i = 0; i < list_length(texts); i++)
+		values[i] = PointerGetDatum(list_nth(texts, i));
+	return PointerGetDatum(construct_array(values, list_length(texts), TEXTOID, -1, false,
+										   TYPALIGN_INT));
 }
 
 static void
-put_cell(AccumRegister *reg, Cell *cell, ReturnSetInfo *result)
+put_cell(const Preview *preview, Cell *cell, ReturnSetInfo *result)
 {
+	AccumRegister *reg = preview->reg;
 	AccumSum   *sums = palloc0(sizeof(AccumSum) * reg->nresources);
 	Datum		values[5];
-	bool		nulls[5] = {false};
+	bool		nulls[5] = {false, false, false, !preview->limits_known, false};
 
 	accum_balance_of_cell(reg, cell->cell.dims, cell->cell.nulls, DT_NOEND, sums);
 	values[0] = JsonbPGetDatum(cell_to_jsonb(reg, &cell->cell));
@@ -168,7 +196,7 @@ put_cell(AccumRegister *reg, Cell *cell, ReturnSetInfo *result)
 	for (int i = 0; i < reg->nresources; i++)
 		accum_sum_add(&sums[i], &cell->cell.sums[i], reg->resources[i].type);
 	values[2] = JsonbPGetDatum(accum_sums_to_jsonb(reg, sums));
-	values[3] = PointerGetDatum(broken_limits(reg, cell));
+	values[3] = text_array(cell->broken);
 	values[4] = BoolGetDatum(cell->closed);
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
@@ -198,11 +226,14 @@ accum_register_preview(PG_FUNCTION_ARGS)
 	accum_pending_flush();
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetTransactionSnapshot());
+	if (preview.reg->nlimits > 0)
+		preview.set = accum_delta_set_create(preview.reg);
 	preview_compare(&preview, fcinfo);
+	preview_limits(&preview);
 	foreach(lc, accum_cell_set_cells(preview.cells))
 	{
 		CHECK_FOR_INTERRUPTS();
-		put_cell(preview.reg, lfirst(lc), (ReturnSetInfo *) fcinfo->resultinfo);
+		put_cell(&preview, lfirst(lc), (ReturnSetInfo *) fcinfo->resultinfo);
 	}
 	PopActiveSnapshot();
 	return (Datum) 0;

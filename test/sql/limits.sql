@@ -227,6 +227,17 @@ SELECT pg_temp.stock('in', '2026-03-10|2|5');
 SELECT pg_temp.try($$SELECT accum.register_unpost('stock', 'in')$$);
 SELECT pg_temp.try($$DELETE FROM accum.stock_movements WHERE n = 5$$);
 SELECT pg_temp.stock('plain', '2026-03-01|1|99');
+-- A preview tells it, for all limits and all cells.
+CREATE FUNCTION pg_temp.foresee(recorder text, VARIADIC lines text[]) RETURNS SETOF text LANGUAGE sql AS $$
+    SELECT concat_ws(' ', dimensions, before, after, broken_limits) FROM accum.register_preview('stock', recorder,
+        (SELECT jsonb_agg(jsonb_build_object('recorder', 'new', 'period', split_part(l, '|', 1), 'w', split_part(l, '|', 2), 'n', split_part(l, '|', 3)) - CASE WHEN recorder IS NULL THEN '' ELSE 'recorder' END) FROM unnest(lines) AS l)) ORDER BY 1 $$;
+SELECT pg_temp.foresee(NULL, '2026-03-15|1|-1', '2026-03-15|2|101', '2026-03-16|2|-1', '2026-03-17|3|-1');
+SELECT pg_temp.foresee(NULL, '2026-03-19|2|-1', '2026-03-20|2|150');
+SELECT pg_temp.foresee(NULL, '2026-04-09|1|-7', '2026-04-08|1|6');
+SELECT pg_temp.foresee('in', '2026-03-20|1|5');
+SELECT pg_temp.foresee('in', '2026-03-21|1|5');
+SELECT pg_temp.foresee('in', '2026-03-10|2|5');
+SELECT pg_temp.foresee('in', VARIADIC NULL);
 SELECT pg_temp.state('stock') = :'state' AS unchanged;
 -- Within a day the order does not count; a day is one of the register's calendar.
 SELECT pg_temp.stock('in', '2026-03-20 23:59|1|5');
@@ -279,6 +290,8 @@ SELECT pg_temp.differences('stock');
 SELECT accum.register_create('narrow', '{}', '{"n": "smallint"}', limits => '[{"name": "any", "check": "n <> 7", "every_date": true}]');
 SELECT pg_temp.try($$SELECT accum.register_post('narrow', '[{"recorder": "a", "period": "2025-12-31", "n": 30000}, {"recorder": "b", "period": "2026-03-10", "n": -20000}]')$$);
 SELECT pg_temp.try($$SELECT accum.register_post('narrow', '{"recorder": "c", "period": "2026-01-20", "n": 3000}')$$);
+SELECT after, broken_limits FROM accum.register_preview('narrow', 'c', '{"period": "2026-01-20", "n": 3000}');
+SELECT after, broken_limits FROM accum.register_preview('narrow', 'c', '{"period": "2026-05-20", "n": 30000}');
 SELECT accum.register_drop('narrow', true);
 -- Deltas that do not fit are no part of the balance that a limit would look at.
 SELECT accum.register_create('left_over', '{}', '{"n": "smallint"}', high_write => true);
@@ -337,7 +350,13 @@ SET ROLE regress_limit_owner;
 ALTER TABLE accum.private_balance_cache ENABLE ROW LEVEL SECURITY;
 SET ROLE regress_limit_reader;
 SELECT pg_temp.try($$SELECT accum.register_post('private', '{"recorder": "c", "period": "2026-01-10", "w": 1, "n": -5}')$$);
+RESET ROLE;
+GRANT SELECT ON accum.private_movements, accum.private_totals_year, accum.private_totals_month, accum.private_totals_day TO regress_limit_reader;
+SET ROLE regress_limit_reader;
+SELECT before, after, broken_limits FROM accum.register_preview('private', 'c', '{"period": "2026-01-10", "w": 1, "n": -5}');
 SET ROLE regress_limit_owner;
+SELECT before, after, broken_limits FROM accum.register_preview('private', 'c', '{"period": "2026-01-10", "w": 1, "n": -5}');
+SELECT before, after, broken_limits FROM accum.register_preview('private', 'c', '{"period": "2026-01-09", "w": 1, "n": -1}');
 -- Where the owner has altered a table, rows are written, but cells are not found.
 ALTER TABLE accum.private_totals_day DROP CONSTRAINT private_totals_day_pkey;
 ALTER TABLE accum.private_totals_day ADD UNIQUE (dim_hash, period);

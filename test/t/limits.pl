@@ -2,8 +2,8 @@
 #
 # Sixteen clients draw from one cell that may not go below zero: exactly as many
 # draws succeed as there is to draw.  The guard of every date gives the same verdicts
-# as adding up all movements, on 5,000 random changes; and when sixteen clients
-# change the past at the same time, no day ends below zero.
+# as adding up all movements, on 5,000 random changes, which a preview has told before;
+# and when sixteen clients change the past at the same time, no day ends below zero.
 
 use strict;
 use warnings;
@@ -89,9 +89,9 @@ sub draw
 }
 
 # Random posts, reposts and unposts.  Before each, the movements that it would leave
-# behind are added up day by day; then it has to pass or fail accordingly, and an
-# error has to name one of the cells that would break the limit, with the first such
-# day and its balance.
+# behind are added up day by day; a preview has to tell the same cells and limits.  Then
+# it has to pass or fail accordingly, and an error has to name one of the cells that
+# would break the limit, with the first such day and its balance.
 sub brute_force
 {
 	my ($name, $seed, $changes, $settings) = @_;
@@ -127,6 +127,7 @@ sub brute_force
 			lines jsonb := '[]';
 			expected record;
 			replaced text[] := ARRAY[document];
+			foreseen text;
 			passed boolean := true;
 			problem text;
 			broken text;
@@ -140,6 +141,13 @@ sub brute_force
 			END IF;
 			IF way > 0.7 THEN
 				replaced := '{}';
+			END IF;
+			SELECT string_agg(concat_ws(' ', p.dimensions ->> 'cell', b), ',' ORDER BY b, p.dimensions ->> 'cell') INTO foreseen
+			FROM accum.register_preview('$register', CASE WHEN way <= 0.7 THEN document END,
+				CASE WHEN way >= 0.2 THEN lines END) p, unnest(p.broken_limits) AS b;
+			IF foreseen IS DISTINCT FROM (SELECT string_agg(concat_ws(' ', w.cell, w.problem), ',' ORDER BY w.problem, w.cell)
+				FROM would_be_$seed(replaced, lines) AS w) THEN
+				RETURN 'wrongly foreseen: ' || foreseen;
 			END IF;
 			BEGIN
 				IF way < 0.2 THEN
