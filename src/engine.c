@@ -32,12 +32,12 @@
 #include "closing.h"
 #include "delta_set.h"
 #include "derived.h"
+#include "document_set.h"
 #include "engine.h"
 #include "horizon.h"
 #include "limit_check.h"
 #include "pending.h"
 #include "query.h"
-#include "recorders.h"
 #include "resource.h"
 #include "stats.h"
 

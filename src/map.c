@@ -93,6 +93,7 @@ accum_map_open(AccumMap *map, AccumRegister *reg)
 	map->equal = get_opcode(get_opfamily_member(map->index->rd_opfamily[0], type, type,
 												BTEqualStrategyNumber));
 	map->slot = table_slot_create(rel, NULL);
+	map->new_row = NULL;
 	return true;
 }
 
@@ -100,9 +101,23 @@ accum_map_open(AccumMap *map, AccumRegister *reg)
 void
 accum_map_close(AccumMap *map)
 {
+	if (map->new_row != NULL)
+	{
+		accum_direct_close(&map->direct);
+		ExecDropSingleTupleTableSlot(map->new_row);
+	}
 	ExecDropSingleTupleTableSlot(map->slot);
 	index_close(map->index, NoLock);
 	table_close(map->rel, NoLock);
+}
+
+/* The operator that recorders are sorted with into the order of the key. */
+Oid
+accum_map_recorder_order(const AccumMap *map)
+{
+	Oid			type = map->index->rd_opcintype[0];
+
+	return get_opfamily_member(map->index->rd_opfamily[0], type, type, BTLessStrategyNumber);
 }
 
 /* Which of two recorders comes first in the order in which documents are locked? */
@@ -152,16 +167,26 @@ fill_row(TupleTableSlot *row, Datum recorder, Datum unit, int64 revision)
 	ExecStoreVirtualTuple(row);
 }
 
-/* The row is not there as far as we could see: insert it unless somebody else does. */
+/* The new row is not there as far as we could see: insert it unless somebody else does. */
 static void
-insert_missing(AccumDirect *direct, TupleTableSlot *row)
+insert_missing(AccumMap *map)
 {
-	if (!accum_direct_insert_new(direct, row) && IsolationUsesXactSnapshot())
+	if (!accum_direct_insert_new(&map->direct, map->new_row) && IsolationUsesXactSnapshot())
 		accum_direct_serialization_failure(TM_Updated);
 }
 
+static void
+open_to_insert(AccumMap *map)
+{
+	if (map->new_row != NULL)
+		return;
+	accum_direct_open(&map->direct, map->rel, true);
+	map->new_row = MakeSingleTupleTableSlot(RelationGetDescr(map->rel), &TTSOpsVirtual);
+}
+
 /*
- * Put a document with a unit into the map unless it is there.
+ * Put a document with a unit into the map unless it is there.  In the same memory
+ * context while the map is open, and each only once.
  *
  * A row that is there may be locked by an unpost or repost, which a post does not wait
  * for: it is looked for first.  Where the last documents all were new this one is
@@ -170,25 +195,21 @@ insert_missing(AccumDirect *direct, TupleTableSlot *row)
 void
 accum_map_store(AccumMap *map, Datum recorder, AccumDay unit)
 {
-	TupleTableSlot *row = MakeSingleTupleTableSlot(RelationGetDescr(map->rel), &TTSOpsVirtual);
 	int		   *new_documents = &map->reg->new_documents;
-	AccumDirect direct;
+	Snapshot	snapshot;
+	bool		known;
 
-	accum_direct_open(&direct, map->rel, true);
-	fill_row(row, recorder, DateADTGetDatum(unit), 0);
-	if (*new_documents < TAKEN_TO_BE_NEW || IsolationUsesXactSnapshot() ||
-		!accum_direct_insert_hopefully(&direct, row))
-	{
-		Snapshot	snapshot = accum_direct_snapshot();
-		bool		known = map_has(map, recorder, unit, snapshot);
-
-		UnregisterSnapshot(snapshot);
-		*new_documents = known ? 0 : *new_documents + 1;
-		if (!known)
-			insert_missing(&direct, row);
-	}
-	accum_direct_close(&direct);
-	ExecDropSingleTupleTableSlot(row);
+	open_to_insert(map);
+	fill_row(map->new_row, recorder, DateADTGetDatum(unit), 0);
+	if (*new_documents >= TAKEN_TO_BE_NEW && !IsolationUsesXactSnapshot() &&
+		accum_direct_insert_hopefully(&map->direct, map->new_row))
+		return;
+	snapshot = accum_direct_snapshot();
+	known = map_has(map, recorder, unit, snapshot);
+	UnregisterSnapshot(snapshot);
+	*new_documents = known ? 0 : *new_documents + 1;
+	if (!known)
+		insert_missing(map);
 }
 
 /* Note the unit of a row of the map; the head row has none. */

@@ -6,6 +6,7 @@
 #define ACCUM_MAP_H
 
 #include "access/relscan.h"
+#include "direct.h"
 #include "executor/tuptable.h"
 #include "registry.h"
 #include "utils/snapshot.h"
@@ -18,6 +19,8 @@ typedef struct AccumMap
 	Relation	index;
 	RegProcedure equal;			/* of recorders */
 	TupleTableSlot *slot;
+	AccumDirect direct;			/* for rows to be inserted, which */
+	TupleTableSlot *new_row;	/* are put here; NULL while there has been none */
 } AccumMap;
 
 /* A document that is locked. */
@@ -35,6 +38,7 @@ extern void accum_map_find_units(AccumMap *map, AccumLockedDocument *document,
 								 Snapshot snapshot);
 extern void accum_map_bump(AccumMap *map, const AccumLockedDocument *document,
 						   Snapshot snapshot);
+extern Oid	accum_map_recorder_order(const AccumMap *map);
 extern int	accum_map_compare(AccumMap *map, Datum a, Datum b);
 extern void accum_map_close(AccumMap *map);
 

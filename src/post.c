@@ -21,6 +21,7 @@
 
 #include "cell.h"
 #include "document.h"
+#include "document_set.h"
 #include "engine.h"
 #include "horizon.h"
 #include "json_value.h"

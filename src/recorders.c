@@ -21,11 +21,9 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "executor/tuptable.h"
 #include "lib/qunique.h"
 #include "miscadmin.h"
 #include "utils/date.h"
-#include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -37,167 +35,8 @@
 #include "query.h"
 #include "recorders.h"
 
-#define ROWS_NAME "accum_documents"
-
 /* So many documents are locked one by one; for more, statements are cheaper. */
 #define MAX_STRAIGHT 1000
-
-/*
- * The documents that a statement wrote movements of.  Most write one: it is the last
- * one added, and rows are begun when another follows.
- */
-struct AccumDocuments
-{
-	AccumRegister *reg;
-	MemoryContext context;		/* of everything here */
-	TupleTableSlot *slot;		/* NULL while there is no second one */
-	Tuplestorestate *rows;
-	MemoryContext last_context; /* of the last recorder added */
-	bool		has_last;
-	Datum		last_recorder;
-	AccumDay	last_unit;
-};
-
-AccumDocuments *
-accum_documents_create(AccumRegister *reg)
-{
-	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "accum documents",
-												  ALLOCSET_SMALL_SIZES);
-	AccumDocuments *documents = MemoryContextAllocZero(context, sizeof(AccumDocuments));
-
-	documents->reg = reg;
-	documents->context = context;
-	return documents;
-}
-
-static void
-rows_begin(AccumDocuments *documents)
-{
-	AccumColumn *recorder = &documents->reg->recorder;
-	MemoryContext old = MemoryContextSwitchTo(documents->context);
-	TupleDesc	desc = CreateTemplateTupleDesc(2);
-
-	TupleDescInitEntry(desc, 1, "recorder", recorder->type, recorder->typmod, 0);
-	TupleDescInitEntryCollation(desc, 1, recorder->collation);
-	TupleDescInitEntry(desc, 2, "unit_start", DATEOID, -1, 0);
-	documents->slot = MakeSingleTupleTableSlot(desc, &TTSOpsVirtual);
-	documents->rows = tuplestore_begin_heap(false, false, work_mem);
-	MemoryContextSwitchTo(old);
-}
-
-/* Put the last document added into rows. */
-static void
-rows_put(AccumDocuments *documents)
-{
-	TupleTableSlot *slot = documents->slot;
-
-	ExecClearTuple(slot);
-	slot->tts_values[0] = documents->last_recorder;
-	slot->tts_values[1] = DateADTGetDatum(documents->last_unit);
-	slot->tts_isnull[0] = slot->tts_isnull[1] = false;
-	ExecStoreVirtualTuple(slot);
-	tuplestore_puttupleslot(documents->rows, slot);
-}
-
-/* Make a document the last one added. */
-static void
-set_last(AccumDocuments *documents, Datum recorder, AccumDay unit)
-{
-	MemoryContext old;
-
-	if (documents->last_context == NULL)
-		documents->last_context = AllocSetContextCreate(documents->context, "accum last document",
-														ALLOCSET_SMALL_SIZES);
-	MemoryContextReset(documents->last_context);
-	old = MemoryContextSwitchTo(documents->last_context);
-	documents->last_recorder = datumCopy(recorder, documents->reg->recorder.typbyval,
-										 documents->reg->recorder.typlen);
-	documents->last_unit = unit;
-	documents->has_last = true;
-	MemoryContextSwitchTo(old);
-}
-
-/* Note that a movement of this document was written on this day. */
-void
-accum_documents_add(AccumDocuments *documents, Datum recorder, AccumDay day)
-{
-	AccumRegister *reg = documents->reg;
-	AccumDay	unit = accum_unit_start(day, reg->partition_by, 1);
-
-	/* The lines of a document follow one another. */
-	if (documents->has_last && documents->last_unit == unit &&
-		datumIsEqual(documents->last_recorder, recorder,
-					 reg->recorder.typbyval, reg->recorder.typlen))
-		return;
-	if (documents->has_last)
-	{
-		if (documents->rows == NULL)
-			rows_begin(documents);
-		rows_put(documents);
-	}
-	set_last(documents, recorder, unit);
-}
-
-/* Write the only document of a set; false when that has to be done with SQL. */
-static bool
-documents_store_one(AccumDocuments *documents)
-{
-	AccumMap	map;
-
-	if (!accum_map_open(&map, documents->reg))
-		return false;
-	accum_map_store(&map, documents->last_recorder, documents->last_unit);
-	accum_map_close(&map);
-	return true;
-}
-
-/*
- * Write the documents that the map does not have yet, in key order.
- *
- * Rows that are there are skipped by looking, not by running into them: ON
- * CONFLICT alone would wait for an unpost or repost that holds them.
- */
-void
-accum_documents_store(AccumDocuments *documents)
-{
-	AccumRegister *reg = documents->reg;
-	AccumPlanKey key = {.purpose = ACCUM_PLAN_STORE};
-	AccumQueryState state;
-	SPIPlanPtr *plan;
-
-	if (!documents->has_last || (documents->rows == NULL && documents_store_one(documents)))
-		return;
-	if (documents->rows == NULL)
-		rows_begin(documents);
-	rows_put(documents);
-	plan = accum_register_plan(reg, &key);
-	accum_query_begin(&state, accum_register_owner(reg));
-	accum_query_rows(ROWS_NAME, documents->slot->tts_tupleDescriptor, documents->rows);
-	if (*plan == NULL)
-		*plan = accum_query_prepare(psprintf("INSERT INTO %s (recorder, unit_start) "
-											 "SELECT DISTINCT d.recorder, d.unit_start FROM " ROWS_NAME " d "
-											 "WHERE NOT EXISTS (SELECT FROM %s r WHERE r.recorder = d.recorder "
-											 "AND r.unit_start = d.unit_start) "
-											 "ORDER BY d.recorder, d.unit_start ON CONFLICT (recorder, unit_start) DO NOTHING",
-											 reg->relation_names[ACCUM_RECORDERS],
-											 reg->relation_names[ACCUM_RECORDERS]),
-									0, NULL, false);
-	(void) accum_guarded_run(reg, *plan, reg->relations[ACCUM_RECORDERS], NULL, InvalidSnapshot,
-							 SPI_OK_INSERT);
-	accum_query_forget_rows(ROWS_NAME);
-	accum_query_end(&state);
-}
-
-void
-accum_documents_free(AccumDocuments *documents)
-{
-	if (documents->rows != NULL)
-	{
-		ExecDropSingleTupleTableSlot(documents->slot);
-		tuplestore_end(documents->rows);
-	}
-	MemoryContextDelete(documents->context);
-}
 
 /* Recorders as an array. */
 ArrayType *

@@ -8,9 +8,6 @@
 #include "registry.h"
 #include "utils/array.h"
 #include "utils/snapshot.h"
-#include "utils/tuplestore.h"
-
-typedef struct AccumDocuments AccumDocuments;
 
 /* Documents locked by an unpost or repost; see accum_recorders_lock. */
 typedef struct AccumDocumentLock
@@ -21,11 +18,6 @@ typedef struct AccumDocumentLock
 	Snapshot	seen;			/* shows the documents as they are */
 	List	   *documents;		/* each of those locked, or NIL: too many */
 } AccumDocumentLock;
-
-extern AccumDocuments *accum_documents_create(AccumRegister *reg);
-extern void accum_documents_add(AccumDocuments *documents, Datum recorder, AccumDay day);
-extern void accum_documents_store(AccumDocuments *documents);
-extern void accum_documents_free(AccumDocuments *documents);
 
 extern ArrayType *accum_recorder_array(const AccumRegister *reg, Datum *recorders, int n);
 extern void accum_recorders_unit_bounds(AccumRegister *reg, AccumDay unit, Datum *from,
