@@ -26,7 +26,7 @@ CREATE SEQUENCE bench.tag;
 -- by default, with arrays or without; with jsonb for each movement or without.
 -- Documents are new ones at each call, cells and values the same.
 CREATE FUNCTION bench.fill(movements int, cells int, lines int DEFAULT 1, days int DEFAULT 1,
-    per_batch int DEFAULT NULL, arrays boolean DEFAULT false, json boolean DEFAULT true)
+    per_batch int DEFAULT NULL, arrays boolean DEFAULT false, documents boolean DEFAULT true)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     tag text := 'd' || nextval('bench.tag') || '-';
@@ -35,7 +35,7 @@ BEGIN
     INSERT INTO bench.movement
         SELECT i, i / coalesce(per_batch, movements), tag || document, period, hashint8extended(cell, 0),
                cell % 10, cell / 10, quantity, amount,
-               CASE WHEN json THEN jsonb_build_object('recorder', tag || document,
+               CASE WHEN documents THEN jsonb_build_object('recorder', tag || document,
                    'period', to_char(period AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
                    'warehouse', cell % 10, 'product', cell / 10, 'quantity', quantity, 'amount', amount) END
         FROM generate_series(0, movements - 1) AS i, LATERAL (
