@@ -39,10 +39,7 @@ typedef struct Source
 	RegProcedure equal;			/* of recorders */
 	const AccumLeaf *leaf;
 	TupleTableSlot *row;
-
-	/* In the default partition, where there are other units, too: this one's periods. */
-	bool		is_default;
-	TimestampTz from;
+	TimestampTz from;			/* periods of the unit; the partition may have others, too */
 	TimestampTz to;
 } Source;
 
@@ -116,7 +113,10 @@ columns_are_declared(const AccumRegister *reg, const Source *source)
 	return same;
 }
 
-/* Open the partition that holds a unit; false when rows cannot be removed straight. */
+/*
+ * Open the partition that holds a unit; false when rows cannot be removed straight.
+ * Partitions made by hand may hold parts of a unit.
+ */
 static bool
 open_source(Remover *remover, AccumDay unit)
 {
@@ -131,12 +131,12 @@ open_source(Remover *remover, AccumDay unit)
 	source->rel = accum_route_open(reg, remover->movements, source->from, &bound);
 	if (source->rel == NULL)
 		return false;
-	source->is_default = bound.is_default;
 	(void) accum_leaf_register(source->rel, &leaf);
 	source->leaf = leaf;
 	source->row = table_slot_create(source->rel, NULL);
 	remover->sources = lappend(remover->sources, source);
-	return columns_are_declared(reg, source) && open_index(source, &reg->recorder);
+	return bound.from <= source->from && bound.to >= source->to &&
+		columns_are_declared(reg, source) && open_index(source, &reg->recorder);
 }
 
 static void
@@ -257,7 +257,7 @@ remove_rows(Remover *remover, Source *source, Datum recorder)
 															  &isnull));
 
 		CHECK_FOR_INTERRUPTS();
-		if (source->is_default && (period < source->from || period >= source->to))
+		if (period < source->from || period >= source->to)
 			continue;
 		if (delete_row(remover, source))
 		{

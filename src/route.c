@@ -70,7 +70,6 @@ accum_route_find(Relation movements, TimestampTz period)
 	bound.from = bound_datum(info, i, DT_NOBEGIN);
 	bound.to = bound_datum(info, i + 1, DT_NOEND);
 	index = info->indexes[i + 1];
-	bound.is_default = index < 0;
 	if (index < 0)
 		index = info->default_index;
 	if (index >= 0)

@@ -12,7 +12,6 @@
 typedef struct AccumBound
 {
 	Oid			partition;		/* InvalidOid where there is not even a default one */
-	bool		is_default;
 	TimestampTz from;
 	TimestampTz to;
 } AccumBound;
