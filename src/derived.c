@@ -42,11 +42,18 @@
 
 #define ROWS_NAME "accum_cells"
 
+/*
+ * Add a set to one table.  Each is written with a snapshot of its own: a trigger of the
+ * owner's on the one before may have posted to the same cells.
+ */
 static void
-add(AccumRegister *reg, AccumRole role, AccumDeltaSet *set, Snapshot snapshot)
+add(AccumRegister *reg, AccumRole role, AccumDeltaSet *set)
 {
+	Snapshot	snapshot = accum_direct_snapshot();
+
 	if (!accum_derived_direct_add(reg, role, set, snapshot))
 		accum_derived_sql_add(reg, role, set);
+	UnregisterSnapshot(snapshot);
 }
 
 /* The table whose rows tell what cells there are. */
@@ -167,17 +174,13 @@ enter_all_cells(AccumRegister *reg, AccumDeltaSet *set)
 void
 accum_derived_apply(AccumRegister *reg, AccumDeltaSet *set)
 {
-	Snapshot	snapshot;
-
 	if (cell_home(reg) != ACCUM_BALANCE_CACHE)
 		enter_all_cells(reg, set);
-	snapshot = accum_direct_snapshot();
 	for (AccumRole role = ACCUM_BALANCE_CACHE; role < ACCUM_ROLES; role++)
 	{
 		if (accum_register_has(reg, role))
-			add(reg, role, set, snapshot);
+			add(reg, role, set);
 	}
-	UnregisterSnapshot(snapshot);
 }
 
 /*
@@ -189,10 +192,6 @@ accum_derived_apply(AccumRegister *reg, AccumDeltaSet *set)
 void
 accum_derived_append(AccumRegister *reg, AccumDeltaSet *set)
 {
-	Snapshot	snapshot;
-
 	enter_all_cells(reg, set);
-	snapshot = accum_direct_snapshot();
-	add(reg, ACCUM_DELTA, set, snapshot);
-	UnregisterSnapshot(snapshot);
+	add(reg, ACCUM_DELTA, set);
 }

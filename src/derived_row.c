@@ -17,9 +17,8 @@
 #include "cell.h"
 #include "derived_row.h"
 
-/* While failures are noted: where, and which there are; see accum_row_note_failures. */
-static MemoryContext failures_context = NULL;
-static List *failures = NIL;
+/* Where failures are noted; see accum_row_note_failures. */
+static AccumRowFailures *noting = NULL;
 
 /* Is it kept by unit, with receipts?  Totals and deltas are. */
 bool
@@ -125,11 +124,11 @@ accum_row_append_columns(StringInfo sql, AccumRegister *reg, AccumRole role, con
 static void
 note_failure(int64 dim_hash, const char *detail)
 {
-	MemoryContext old = MemoryContextSwitchTo(failures_context);
+	MemoryContext old = MemoryContextSwitchTo(noting->context);
 	AccumRowFailure *failure;
 	ListCell   *lc;
 
-	foreach(lc, failures)
+	foreach(lc, noting->failures)
 	{
 		if (((AccumRowFailure *) lfirst(lc))->dim_hash == dim_hash)
 			break;
@@ -139,7 +138,7 @@ note_failure(int64 dim_hash, const char *detail)
 		failure = palloc(sizeof(AccumRowFailure));
 		failure->dim_hash = dim_hash;
 		failure->detail = pstrdup(detail);
-		failures = lappend(failures, failure);
+		noting->failures = lappend(noting->failures, failure);
 	}
 	MemoryContextSwitchTo(old);
 }
@@ -155,7 +154,7 @@ accum_row_out_of_range(AccumRegister *reg, AccumRole role, int64 dim_hash,
 	char	   *detail = psprintf("Cell %s in %s.", accum_cell_text(reg, dims, nulls),
 								  reg->relation_names[role]);
 
-	if (failures_context != NULL)
+	if (noting != NULL && noting->movements == reg->movements)
 		note_failure(dim_hash, detail);
 	else
 		ereport(ERROR,
@@ -166,22 +165,25 @@ accum_row_out_of_range(AccumRegister *reg, AccumRole role, int64 dim_hash,
 }
 
 /*
- * From now on, with a context to do it in, note sums that do not fit and go on,
- * although it is in vain; with NULL, raise an error for them again.
+ * From now on note sums of a register that do not fit, in the current memory context,
+ * and go on, although it is in vain; until accum_row_raise_failures, which has to be
+ * called also when an error passes through.
  */
 void
-accum_row_note_failures(MemoryContext context)
+accum_row_note_failures(AccumRowFailures *failures, const AccumRegister *reg)
 {
-	failures_context = context;
-	if (context != NULL)
-		failures = NIL;
+	failures->movements = reg->movements;
+	failures->context = CurrentMemoryContext;
+	failures->failures = NIL;
+	failures->outer = noting;
+	noting = failures;
 }
 
-/* What has been noted, one AccumRowFailure for a cell. */
-List *
-accum_row_failures(void)
+/* Raise an error for them again, or do what was done before. */
+void
+accum_row_raise_failures(AccumRowFailures *failures)
 {
-	return failures;
+	noting = failures->outer;
 }
 
 /* A sum, or without one the sum of two values, as accum_row_sum_fits and _add_fits have it. */

@@ -37,6 +37,15 @@ typedef struct AccumRowFailure
 	char	   *detail;
 } AccumRowFailure;
 
+/* Failures of a register being noted: a list of AccumRowFailure, one for a cell. */
+typedef struct AccumRowFailures
+{
+	Oid			movements;
+	MemoryContext context;
+	List	   *failures;
+	struct AccumRowFailures *outer;
+} AccumRowFailures;
+
 extern bool accum_row_by_unit(AccumRole role);
 extern const AccumRowShape *accum_row_shape(AccumRegister *reg, AccumRole role);
 extern void accum_row_append_columns(StringInfo sql, AccumRegister *reg, AccumRole role,
@@ -47,7 +56,7 @@ extern bool accum_row_sum_fits(const AccumSum *sum, const AccumColumn *resource,
 extern bool accum_row_add_fits(Datum a, Datum b, const AccumColumn *resource, Datum *value);
 extern void accum_row_out_of_range(AccumRegister *reg, AccumRole role, int64 dim_hash,
 								   const Datum *dims, const bool *nulls, const char *resource);
-extern void accum_row_note_failures(MemoryContext context);
-extern List *accum_row_failures(void);
+extern void accum_row_note_failures(AccumRowFailures *failures, const AccumRegister *reg);
+extern void accum_row_raise_failures(AccumRowFailures *failures);
 
 #endif							/* ACCUM_DERIVED_ROW_H */

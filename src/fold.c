@@ -288,6 +288,14 @@ leave_out(AccumRegister *reg, LeftOut *left_out, List *failures)
 	{
 		AccumRowFailure *failure = lfirst(lc);
 
+		/* What was left out fails all the same: somebody's trigger posts to it. */
+		for (int i = 0; i < left_out->n; i++)
+		{
+			if (DatumGetInt64(left_out->cells[i]) == failure->dim_hash)
+				ereport(ERROR,
+						(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+						 errmsg("sum in register \"%s\" is out of range", reg->name)));
+		}
 		ereport(WARNING,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 				 errmsg("deltas of a cell of register \"%s\" stay pending: sum in register \"%s\" is out of range",
@@ -313,14 +321,15 @@ try_fold(AccumRegister *reg, TimestampTz older_than, int64 limit, LeftOut *left_
 	ResourceOwner owner = CurrentResourceOwner;
 	ArrayType  *array = construct_array(left_out->cells, left_out->n, INT8OID, sizeof(int64),
 										FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
+	AccumRowFailures noted;
 
-	accum_row_note_failures(context);
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);
+	accum_row_note_failures(&noted, reg);
 	PG_TRY();
 	{
 		*folded = fold_but(reg, older_than, limit, array);
-		if (accum_row_failures() == NIL)
+		if (noted.failures == NIL)
 			ReleaseCurrentSubTransaction();
 		else
 			RollbackAndReleaseCurrentSubTransaction();
@@ -329,19 +338,16 @@ try_fold(AccumRegister *reg, TimestampTz older_than, int64 limit, LeftOut *left_
 	{
 		ErrorData  *error = undo_subtransaction(context, owner);
 
-		if (accum_row_failures() == NIL ||
-			error->sqlerrcode != ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE)
-		{
-			accum_row_note_failures(NULL);
+		accum_row_raise_failures(&noted);
+		if (noted.failures == NIL || error->sqlerrcode != ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE)
 			ReThrowError(error);
-		}
 	}
 	PG_END_TRY();
-	accum_row_note_failures(NULL);
+	accum_row_raise_failures(&noted);
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
-	leave_out(reg, left_out, accum_row_failures());
-	return accum_row_failures() == NIL;
+	leave_out(reg, left_out, noted.failures);
+	return noted.failures == NIL;
 }
 
 /*

@@ -18,6 +18,7 @@
 #include "access/xact.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_index.h"
+#include "executor/executor.h"
 #include "miscadmin.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -135,8 +136,11 @@ open_source(Remover *remover, AccumDay unit)
 	source->leaf = leaf;
 	source->row = table_slot_create(source->rel, NULL);
 	remover->sources = lappend(remover->sources, source);
-	return bound.from <= source->from && bound.to >= source->to &&
-		columns_are_declared(reg, source) && open_index(source, &reg->recorder);
+	if (bound.from > source->from || bound.to < source->to || !columns_are_declared(reg, source) ||
+		!open_index(source, &reg->recorder))
+		return false;
+	CheckCmdReplicaIdentity(source->rel, CMD_DELETE);
+	return true;
 }
 
 static void

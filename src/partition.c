@@ -83,6 +83,37 @@ bound_instant(PartitionBoundInfo bounds, int n)
 	}
 }
 
+/* Has movements partitions of its own for any of the periods [from, to)? */
+static bool
+exists_between(Relation movements, TimestampTz from, TimestampTz to)
+{
+	PartitionKey key = RelationGetPartitionKey(movements);
+	PartitionBoundInfo bounds = RelationGetPartitionDesc(movements, true)->boundinfo;
+	Datum		value = TimestampTzGetDatum(from);
+	bool		equal;
+	int			n;
+
+	if (bounds == NULL)
+		return false;
+	n = partition_range_datum_bsearch(key->partsupfunc, key->partcollation, bounds, 1, &value,
+									  &equal);
+	while (bounds->indexes[n + 1] < 0)
+	{
+		/* What begins with the next bound? */
+		if (++n >= bounds->ndatums || bound_instant(bounds, n) >= to)
+			return false;
+	}
+	return true;
+}
+
+/* Has movements a partition for any part of a partition unit? */
+bool
+accum_partition_exists_in(AccumRegister *reg, Relation movements, AccumDay unit)
+{
+	return exists_between(movements, accum_zone_day_start(&reg->zone, unit),
+						  accum_zone_day_start(&reg->zone, accum_unit_next(unit, reg->partition_by)));
+}
+
 /*
  * The partitions of movements, which are locked: a list of AccumPartition, by time,
  * without the default one.
@@ -246,7 +277,7 @@ keep_missing(AccumRegister *reg, AccumDay *units, int nunits)
 
 	for (int i = 0; i < nunits; i++)
 	{
-		if (!accum_partition_exists(movements, accum_zone_day_start(&reg->zone, units[i])))
+		if (!accum_partition_exists_in(reg, movements, units[i]))
 			units[missing++] = units[i];
 	}
 	table_close(movements, NoLock);

@@ -19,6 +19,7 @@ typedef struct AccumPartition
 
 extern List *accum_partitions_list(AccumRegister *reg);
 extern bool accum_partition_exists(Relation movements, TimestampTz period);
+extern bool accum_partition_exists_in(AccumRegister *reg, Relation movements, AccumDay unit);
 extern char *accum_partition_text(Oid partition);
 extern Oid	accum_partition_default(AccumRegister *reg);
 extern bool accum_default_is_large(Oid default_partition);

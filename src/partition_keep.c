@@ -71,25 +71,30 @@ static bool
 unit_has_partition(AccumRegister *reg, AccumDay unit)
 {
 	Relation	movements = table_open(reg->movements, NoLock);
-	bool		result = accum_partition_exists(movements, accum_zone_day_start(&reg->zone, unit));
+	bool		result = accum_partition_exists_in(reg, movements, unit);
 
 	table_close(movements, NoLock);
 	return result;
 }
 
-/* Could a partition be made, or has something else, a detached one say, its name? */
+/*
+ * Could a partition be made?  Not if a part of its time has one, made by hand, or
+ * something else, a detached one say, has its name.
+ */
 static bool
-name_is_free(AccumRegister *reg, AccumDay unit, bool warn)
+can_be_made(AccumRegister *reg, AccumDay unit, bool warn)
 {
 	char	   *name = accum_partition_name(reg->name, reg->partition_by, unit);
+	bool		overlaps = unit_has_partition(reg, unit);
 
-	if (!OidIsValid(get_relname_relid(name, accum_schema_oid())))
+	if (!overlaps && !OidIsValid(get_relname_relid(name, accum_schema_oid())))
 		return true;
 	if (warn)
 		ereport(WARNING,
 				(errcode(ERRCODE_DUPLICATE_TABLE),
 				 errmsg("a partition of register \"%s\" cannot be made", reg->name),
-				 errdetail("Relation \"%s\" is there, and is not a partition of it for this time.", name)));
+				 overlaps ? errdetail("Another partition has a part of the time of \"%s\".", name)
+				 : errdetail("Relation \"%s\" is there, and is not a partition of it for this time.", name)));
 	return false;
 }
 
@@ -128,7 +133,7 @@ accum_partitions_in_default(AccumRegister *reg, AccumDay before, int limit, bool
 
 		if (unit >= before)
 			break;
-		if (name_is_free(reg, unit, warn))
+		if (can_be_made(reg, unit, warn))
 			units = lappend_int(units, unit);
 		from = TimestampTzGetDatum(accum_zone_day_start(&reg->zone,
 														accum_unit_next(unit, reg->partition_by)));
@@ -148,7 +153,7 @@ units_ahead(AccumRegister *reg, AccumDay last, int limit)
 	for (AccumDay unit = current_unit(reg); unit <= last && list_length(units) < limit;
 		 unit = accum_unit_next(unit, reg->partition_by))
 	{
-		if (!unit_has_partition(reg, unit) && name_is_free(reg, unit, true))
+		if (!unit_has_partition(reg, unit) && can_be_made(reg, unit, true))
 			units = lappend_int(units, unit);
 	}
 	return units;

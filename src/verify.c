@@ -389,7 +389,7 @@ Datum
 accum_register_repair(PG_FUNCTION_ARGS)
 {
 	AccumAccess access = {.owner = true};
-	AccumFactsScope scope = {.before = ACCUM_DAY_MAX,.role = GetUserId()};
+	AccumFactsScope scope = {.before = ACCUM_DAY_MAX};
 	AccumRegister *reg;
 	AccumQueryState state;
 	AccumFacts	facts;
@@ -397,10 +397,12 @@ accum_register_repair(PG_FUNCTION_ARGS)
 
 	PreventCommandIfReadOnly("register_repair()");
 	reg = accum_register_named(fcinfo, ShareRowExclusiveLock, &access);
+	scope.role = accum_register_owner(reg);
 	accum_pending_flush();
 	accum_progress_begin(reg, "repair");
 	collect_newest(&facts, reg, &scope);
-	accum_query_begin(&state, GetUserId());
+	accum_query_begin(&state, scope.role);
+	accum_query_restrict();
 	accum_facts_show(&facts);
 	for (AccumRole role = ACCUM_BALANCE_CACHE; role < ACCUM_ROLES; role++)
 	{
@@ -450,14 +452,15 @@ Datum
 accum_register_rebuild_totals(PG_FUNCTION_ARGS)
 {
 	AccumRegister *reg = open_to_rebuild(fcinfo, "register_rebuild_totals()");
-	AccumFactsScope scope = {.before = ACCUM_DAY_MAX,.role = GetUserId()};
+	AccumFactsScope scope = {.before = ACCUM_DAY_MAX,.role = accum_register_owner(reg)};
 	AccumQueryState state;
 	AccumFacts	facts;
 	uint64		n = 0;
 
 	accum_progress_begin(reg, "rebuild of totals");
 	collect_newest(&facts, reg, &scope);
-	accum_query_begin(&state, GetUserId());
+	accum_query_begin(&state, scope.role);
+	accum_query_restrict();
 	accum_facts_show(&facts);
 	for (AccumRole role = ACCUM_TOTALS_YEAR; role < ACCUM_ROLES; role++)
 	{
@@ -508,7 +511,7 @@ Datum
 accum_register_rebuild_cache(PG_FUNCTION_ARGS)
 {
 	AccumRegister *reg = open_to_rebuild(fcinfo, "register_rebuild_cache()");
-	AccumFactsScope scope = {.before = ACCUM_DAY_MAX,.role = GetUserId()};
+	AccumFactsScope scope = {.before = ACCUM_DAY_MAX,.role = accum_register_owner(reg)};
 	AccumQueryState state;
 	AccumFacts	facts;
 	uint64		n;
@@ -521,7 +524,8 @@ accum_register_rebuild_cache(PG_FUNCTION_ARGS)
 	accum_progress_begin(reg, "rebuild of balance_cache");
 	collect_newest(&facts, reg, &scope);
 	accum_progress_phase("writing balance_cache");
-	accum_query_begin(&state, GetUserId());
+	accum_query_begin(&state, scope.role);
+	accum_query_restrict();
 	accum_facts_show(&facts);
 	n = rebuild_cache(reg, scope.condition == NULL ? "true" : scope.condition);
 	accum_query_end(&state);

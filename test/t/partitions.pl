@@ -68,11 +68,12 @@ sub session
 	$session->{run} = IPC::Run::start(
 		[ 'psql', '--no-psqlrc', '--no-align', '--tuples-only', '--quiet', '--file=-', @connection ],
 		'<', \$session->{in}, '>', \$session->{out}, '2>', \$session->{out},
-		IPC::Run::timer($PostgreSQL::Test::Utils::timeout_default));
+		IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
 	return $session;
 }
 
 # Tell a session what to do and wait until it says something; returns what is in parentheses.
+# It has to be the result of a query: psql does not send what it echoes before it has more.
 sub told
 {
 	my ($session, $sql, $answer) = @_;
@@ -227,9 +228,9 @@ sub old_snapshots_are_told
 		told($old, q{BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 'snap' || 'shot' FROM pg_class LIMIT 1;},
 			qr/(snapshot)/);
 		$node->safe_psql('postgres', q{SELECT accum.register_create_partitions('idle', '0')});
-		is(told($old, "$ask;\n\\echo state :SQLSTATE\nROLLBACK;", qr/^state (\S+)$/m), '40001',
+		is(told($old, "$ask;\n\\set state :SQLSTATE\nROLLBACK;\nSELECT 'state ' || :'state';", qr/^state (\S+)$/m), '40001',
 			"an older snapshot gets a serialization failure: $ask");
-		is(told($old, "BEGIN ISOLATION LEVEL REPEATABLE READ;\n$ask;\n\\echo again :SQLSTATE\nCOMMIT;", qr/^again (\S+)$/m),
+		is(told($old, "BEGIN ISOLATION LEVEL REPEATABLE READ;\n$ask;\n\\set state :SQLSTATE\nCOMMIT;\nSELECT 'again ' || :'state';", qr/^again (\S+)$/m),
 			'00000', "a retry works: $ask");
 		session_end($old);
 	}

@@ -40,7 +40,7 @@ sub session
 	$session->{run} = IPC::Run::start(
 		[ 'psql', '--no-psqlrc', '--no-align', '--tuples-only', '--quiet', '--file=-', $node->connstr('postgres') ],
 		'<', \$session->{in}, '>', \$session->{out}, '2>', \$session->{out},
-		IPC::Run::timer($PostgreSQL::Test::Utils::timeout_default));
+		IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
 	return $session;
 }
 
