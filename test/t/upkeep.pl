@@ -102,7 +102,7 @@ sub stopped_verify
 	# To load the register it needs all tables for a moment.
 	my $pid = told($verifier, q{SELECT 'pid ' || pg_backend_pid() FROM accum.big_balance();}, qr/pid (\d+)/);
 	told($stopper, q{BEGIN; LOCK TABLE accum.big_totals_year; SELECT 'locked';}, qr/(locked)/);
-	$verifier->{in} .= "SELECT DISTINCT 'status ' || status FROM accum.register_verify('big');\n\\echo state :SQLSTATE\n";
+	$verifier->{in} .= "SELECT DISTINCT 'status ' || status FROM accum.register_verify('big');\n\\set state :SQLSTATE\nSELECT 'state ' || :'state';\n";
 	$verifier->{run}->pump_nb;
 	$node->poll_query_until('postgres', "SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = $pid")
 	  or die 'verify does not come to the lock';
