@@ -76,6 +76,19 @@ RESET ROLE;
 SELECT accum._force_delta_merge() >= 0;
 SELECT accum._delta_count('alf');
 
+-- Rebuilds and repairs run triggers as the owner, too, whoever calls them.
+SET ROLE regress_accum_altered;
+CREATE TRIGGER evil AFTER INSERT ON accum.ali_balance_cache FOR EACH ROW EXECUTE FUNCTION altered.evil();
+RESET ROLE;
+SET session_replication_role = replica;
+DELETE FROM accum.ali_balance_cache;
+RESET session_replication_role;
+SELECT accum.register_repair('ali') > 0;
+SET session_replication_role = replica;
+DELETE FROM accum.ali_balance_cache;
+RESET session_replication_role;
+SELECT accum.register_rebuild_cache('ali') > 0;
+
 DO $$ BEGIN
     PERFORM accum.register_drop(name, true) FROM accum._registers WHERE name LIKE 'al_';
 END $$;
