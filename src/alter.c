@@ -103,7 +103,7 @@ remove_empty_cells(AccumRegister *reg)
 		if (accum_register_has(reg, role))
 			(void) accum_guarded_run_newest(reg, reg->relations[role],
 											psprintf("DELETE FROM %s", reg->relation_names[role]),
-											SPI_OK_DELETE);
+											0, NULL, NULL, SPI_OK_DELETE);
 	}
 	accum_query_end(&state);
 }

@@ -144,22 +144,6 @@ tell_held_back(AccumRegister *reg)
 					   accum_unit_name(reg->totals_period))));
 }
 
-/* Run a statement on what is there now, whatever the transaction's snapshot shows. */
-static uint64
-run_on_newest(AccumRegister *reg, Oid guarded, const char *sql, int nargs, Oid *types,
-			  Datum *values, int expected)
-{
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	SPIPlanPtr	plan = accum_query_prepare(sql, nargs, types, false);
-	uint64		n = OidIsValid(guarded)
-		? accum_guarded_run(reg, plan, guarded, values, snapshot, expected)
-		: accum_query_run_at(plan, values, snapshot, expected);
-
-	SPI_freeplan(plan);
-	UnregisterSnapshot(snapshot);
-	return n;
-}
-
 /* Let the map say, of time to be archived, in which units a document has movements. */
 static void
 clean_map(AccumRegister *reg, AccumDay before)
@@ -178,17 +162,17 @@ clean_map(AccumRegister *reg, AccumDay before)
 	};
 	char	   *day_start = psprintf(ACCUM_SCHEMA "._day_start(%u::pg_catalog.regclass", reg->movements);
 
-	(void) run_on_newest(reg, reg->relations[ACCUM_RECORDERS],
-						 psprintf("DELETE FROM %s r WHERE r.unit_start OPERATOR(pg_catalog.>=) $1 "
-								  "AND r.unit_start OPERATOR(pg_catalog.<) $2 AND NOT EXISTS ("
-								  "SELECT FROM %s m WHERE m.recorder OPERATOR(pg_catalog.=) r.recorder "
-								  "AND m.period OPERATOR(pg_catalog.<) $3 "
-								  "AND m.period OPERATOR(pg_catalog.>=) %s, r.unit_start) "
-								  "AND m.period OPERATOR(pg_catalog.<) %s, (r.unit_start "
-								  "OPERATOR(pg_catalog.+) '%s'::pg_catalog.interval)::pg_catalog.date))",
-								  reg->relation_names[ACCUM_RECORDERS], reg->relation_names[ACCUM_MOVEMENTS],
-								  day_start, day_start, lengths[reg->partition_by]),
-						 lengthof(types), types, values, SPI_OK_DELETE);
+	(void) accum_guarded_run_newest(reg, reg->relations[ACCUM_RECORDERS],
+									psprintf("DELETE FROM %s r WHERE r.unit_start OPERATOR(pg_catalog.>=) $1 "
+											 "AND r.unit_start OPERATOR(pg_catalog.<) $2 AND NOT EXISTS ("
+											 "SELECT FROM %s m WHERE m.recorder OPERATOR(pg_catalog.=) r.recorder "
+											 "AND m.period OPERATOR(pg_catalog.<) $3 "
+											 "AND m.period OPERATOR(pg_catalog.>=) %s, r.unit_start) "
+											 "AND m.period OPERATOR(pg_catalog.<) %s, (r.unit_start "
+											 "OPERATOR(pg_catalog.+) '%s'::pg_catalog.interval)::pg_catalog.date))",
+											 reg->relation_names[ACCUM_RECORDERS], reg->relation_names[ACCUM_MOVEMENTS],
+											 day_start, day_start, lengths[reg->partition_by]),
+									lengthof(types), types, values, SPI_OK_DELETE);
 }
 
 /* How many movements are to be archived that were not before? */
@@ -203,11 +187,10 @@ count_archived(AccumRegister *reg, AccumDay before)
 	};
 	bool		isnull;
 
-	(void) run_on_newest(reg, InvalidOid,
-						 psprintf("SELECT COALESCE(pg_catalog.sum(movements_count), 0)::pg_catalog.int8 FROM %s "
-								  "WHERE period OPERATOR(pg_catalog.>=) $1 AND period OPERATOR(pg_catalog.<) $2",
-								  reg->relation_names[role]),
-						 lengthof(types), types, values, SPI_OK_SELECT);
+	(void) accum_query_run_newest(psprintf("SELECT COALESCE(pg_catalog.sum(movements_count), 0)::pg_catalog.int8 FROM %s "
+										   "WHERE period OPERATOR(pg_catalog.>=) $1 AND period OPERATOR(pg_catalog.<) $2",
+										   reg->relation_names[role]),
+								  lengthof(types), types, values, SPI_OK_SELECT);
 	return DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 }
 
@@ -221,10 +204,10 @@ registry_set_horizon(AccumRegister *reg, AccumDay before, int64 movements)
 	AccumQueryState state;
 
 	accum_query_begin(&state, accum_registry_owner());
-	if (run_on_newest(reg, InvalidOid, "UPDATE " ACCUM_SCHEMA "._registers SET archived_before = $2, "
-					  "archived_movements = archived_movements OPERATOR(pg_catalog.+) $3, "
-					  "updated_at = pg_catalog.now() WHERE name OPERATOR(pg_catalog.=) $1",
-					  lengthof(types), types, values, SPI_OK_UPDATE) != 1)
+	if (accum_query_run_newest("UPDATE " ACCUM_SCHEMA "._registers SET archived_before = $2, "
+							   "archived_movements = archived_movements OPERATOR(pg_catalog.+) $3, "
+							   "updated_at = pg_catalog.now() WHERE name OPERATOR(pg_catalog.=) $1",
+							   lengthof(types), types, values, SPI_OK_UPDATE) != 1)
 		elog(ERROR, "registry has no row for register \"%s\"", reg->name);
 	accum_query_end(&state);
 }
@@ -254,10 +237,9 @@ check_default(AccumRegister *reg, AccumDay before)
 	Datum		instant = TimestampTzGetDatum(accum_zone_day_start(&reg->zone, before));
 
 	if (OidIsValid(default_partition) &&
-		run_on_newest(reg, InvalidOid,
-					  psprintf("SELECT FROM %s WHERE period OPERATOR(pg_catalog.<) $1 LIMIT 1",
-							   accum_partition_text(default_partition)),
-					  1, &type, &instant, SPI_OK_SELECT) > 0)
+		accum_query_run_newest(psprintf("SELECT FROM %s WHERE period OPERATOR(pg_catalog.<) $1 LIMIT 1",
+										accum_partition_text(default_partition)),
+							   1, &type, &instant, SPI_OK_SELECT) > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_TABLE),
 				 errmsg("movements of register \"%s\" cannot be moved out of its default partition", reg->name),
@@ -326,19 +308,13 @@ Datum
 accum_register_detach_partitions(PG_FUNCTION_ARGS)
 {
 	AccumAccess access = {.owner = true};
-	Interval	zero = {0};
 	AccumRegister *reg;
 	AccumQueryState state;
 	AccumDay	cutoff;
 	Archive		plan;
 	int			n = 0;
 
-	if (PG_ARGISNULL(1) ||
-		DatumGetInt32(DirectFunctionCall2(interval_cmp, PG_GETARG_DATUM(1),
-										  IntervalPGetDatum(&zero))) < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("p_older_than must not be negative")));
+	(void) accum_interval_argument(fcinfo, 1, "p_older_than");
 	PreventCommandIfReadOnly("register_detach_partitions()");
 	accum_pending_flush();
 	reg = accum_register_named(fcinfo, ShareUpdateExclusiveLock, &access);

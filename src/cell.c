@@ -160,3 +160,19 @@ accum_cell_append_equal(StringInfo sql, AccumRegister *reg,
 		appendStringInfo(sql, " %s OR %s IS NULL AND %s IS NULL)", b.data, a.data, b.data);
 	}
 }
+
+/*
+ * Values of n columns of a row of movements, detoasted in the current memory context.
+ * attnums are the columns' numbers where it is a partition's row, else NULL.
+ */
+void
+accum_columns_fetch(TupleTableSlot *row, const AccumColumn *columns, const AttrNumber *attnums,
+					int n, Datum *values, bool *nulls)
+{
+	for (int i = 0; i < n; i++)
+	{
+		values[i] = slot_getattr(row, attnums != NULL ? attnums[i] : columns[i].attnum, &nulls[i]);
+		if (!nulls[i] && columns[i].typlen == -1)
+			values[i] = PointerGetDatum(PG_DETOAST_DATUM(values[i]));
+	}
+}

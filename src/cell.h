@@ -6,6 +6,7 @@
 #define ACCUM_CELL_H
 
 #include "compat.h"
+#include "executor/tuptable.h"
 #include "registry.h"
 
 /* A dimension value or recorder longer than this would not fit an index. */
@@ -20,6 +21,8 @@ extern bool accum_column_equal(AccumColumn *column, Datum a, bool a_null,
 							   Datum b, bool b_null);
 extern char *accum_cell_text(AccumRegister *reg, const Datum *values, const bool *nulls);
 extern void accum_column_check_size(const AccumColumn *column, const char *what, Datum value);
+extern void accum_columns_fetch(TupleTableSlot *row, const AccumColumn *columns,
+								const AttrNumber *attnums, int n, Datum *values, bool *nulls);
 ACCUM_NORETURN extern void accum_cell_collision(AccumRegister *reg, const Datum *values,
 												const bool *nulls);
 extern void accum_cell_append_equal(StringInfo sql, AccumRegister *reg,

@@ -131,8 +131,7 @@ read_partition(AccumRegister *reg, const AccumFilter *cell, int64 hash, Oid part
 	bool		done;
 
 	(void) accum_leaf_register(rel, &leaf);
-	columns = (AccumCellColumns) {leaf->dim_hash, leaf->period, leaf->dims, leaf->resources, TIMESTAMPTZOID,
-	InvalidOid};
+	columns = accum_leaf_cell_columns(leaf);
 	done = read_relation(reg, cell, hash, partition, &columns, period, sums);
 	table_close(rel, AccessShareLock);
 	return done;

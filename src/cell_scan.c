@@ -37,12 +37,11 @@ accum_column_is(TupleDesc desc, AttrNumber attnum, Oid type, Oid collation)
 		attribute->attcollation == collation;
 }
 
-/* Are the columns what the register declared?  An owner may have altered the table. */
-static bool
-columns_are_declared(const AccumCellScan *scan, const AccumRegister *reg)
+/* Are a table's columns what the register declared?  Its owner may have altered it. */
+bool
+accum_cell_columns_are_declared(const AccumRegister *reg, TupleDesc desc,
+								const AccumCellColumns *columns)
 {
-	TupleDesc	desc = RelationGetDescr(scan->rel);
-	const AccumCellColumns *columns = scan->columns;
 	bool		same = accum_column_is(desc, columns->dim_hash, INT8OID, InvalidOid) &&
 		(columns->period == InvalidAttrNumber ||
 		 accum_column_is(desc, columns->period, columns->period_type, InvalidOid));
@@ -62,14 +61,15 @@ index_has_period(const AccumCellScan *scan)
 	return form->indnkeyatts > 1 && form->indkey.values[1] == scan->columns->period;
 }
 
-static bool
-index_is_usable(const AccumCellScan *scan, Relation index)
+/* Does a btree index lead with a column, by number, and has it all rows of the table? */
+bool
+accum_index_leads_with(Relation index, AttrNumber attnum)
 {
 	Form_pg_index form = index->rd_index;
 
 	return form->indisvalid && index->rd_rel->relam == BTREE_AM_OID &&
 		heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL) &&
-		form->indkey.values[0] == scan->columns->dim_hash;
+		form->indkey.values[0] == attnum;
 }
 
 /*
@@ -97,7 +97,7 @@ open_index(AccumCellScan *scan)
 	{
 		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
 
-		if (index_is_usable(scan, index))
+		if (accum_index_leads_with(index, scan->columns->dim_hash))
 		{
 			scan->index = index;
 			break;
@@ -121,7 +121,8 @@ accum_cell_scan_open(AccumCellScan *scan, const AccumRegister *reg, Oid relation
 	scan->rel = table_open(relation, AccessShareLock);
 	scan->columns = columns;
 	if (scan->rel->rd_rel->relkind != RELKIND_RELATION ||
-		!columns_are_declared(scan, reg) || open_index(scan) == NULL)
+		!accum_cell_columns_are_declared(reg, RelationGetDescr(scan->rel), columns) ||
+		open_index(scan) == NULL)
 	{
 		table_close(scan->rel, AccessShareLock);
 		return false;

@@ -36,6 +36,9 @@ typedef struct AccumCellScan
 } AccumCellScan;
 
 extern bool accum_column_is(TupleDesc desc, AttrNumber attnum, Oid type, Oid collation);
+extern bool accum_cell_columns_are_declared(const AccumRegister *reg, TupleDesc desc,
+											const AccumCellColumns *columns);
+extern bool accum_index_leads_with(Relation index, AttrNumber attnum);
 extern bool accum_cell_scan_open(AccumCellScan *scan, const AccumRegister *reg, Oid relation,
 								 AccumCellColumns *columns, Snapshot snapshot);
 extern void accum_cell_scan_find(AccumCellScan *scan, int64 hash,

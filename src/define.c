@@ -336,7 +336,7 @@ accum_register_clear(PG_FUNCTION_ARGS)
 		if (accum_register_has(reg, role))
 			(void) accum_guarded_run_newest(reg, reg->relations[role],
 											psprintf("TRUNCATE %s", reg->relation_names[role]),
-											SPI_OK_UTILITY);
+											0, NULL, NULL, SPI_OK_UTILITY);
 	}
 	accum_query_end(&state);
 	PG_RETURN_VOID();

@@ -36,24 +36,16 @@
 #include "derived_direct.h"
 #include "derived_row.h"
 #include "derived_sql.h"
-#include "direct.h"
 #include "guarded.h"
 #include "query.h"
 
 #define ROWS_NAME "accum_cells"
 
-/*
- * Add a set to one table.  Each is written with a snapshot of its own: a trigger of the
- * owner's on the one before may have posted to the same cells.
- */
 static void
 add(AccumRegister *reg, AccumRole role, AccumDeltaSet *set)
 {
-	Snapshot	snapshot = accum_direct_snapshot();
-
-	if (!accum_derived_direct_add(reg, role, set, snapshot))
+	if (!accum_derived_direct_add(reg, role, set))
 		accum_derived_sql_add(reg, role, set);
-	UnregisterSnapshot(snapshot);
 }
 
 /* The table whose rows tell what cells there are. */

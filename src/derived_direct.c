@@ -147,21 +147,21 @@ table_is_writable(Writer *writer, Relation rel)
 
 /* Open a table to write it; false when that has to be done with SQL. */
 static bool
-writer_open(Writer *writer, AccumRegister *reg, AccumRole role, Snapshot snapshot)
+writer_open(Writer *writer, AccumRegister *reg, AccumRole role)
 {
 	Relation	rel = table_open(reg->relations[role], RowExclusiveLock);
 
 	memset(writer, 0, sizeof(*writer));
 	writer->reg = reg;
 	writer->role = role;
-	writer->snapshot = snapshot;
+	writer->snapshot = accum_direct_snapshot();
 	writer->shape = accum_row_shape(reg, role);
 	if (!table_is_writable(writer, rel))
 	{
+		UnregisterSnapshot(writer->snapshot);
 		table_close(rel, NoLock);
 		return false;
 	}
-	writer->snapshot = RegisterSnapshot(snapshot);
 	accum_direct_open(&writer->direct, rel, role != ACCUM_DELTA);
 	if (role != ACCUM_DELTA)
 		writer->stored = table_slot_create(rel, NULL);
@@ -431,28 +431,25 @@ write_part(Writer *writer, AccumDeltaSet *set, AccumRowKind kind)
  * Add a delta set to one table, deltas too large for it in two parts.  Returns
  * false, with nothing done, when that has to be done with SQL.
  *
- * Runs as the owner of the register.  The snapshot is one of accum_direct_snapshot.
+ * Runs as the owner of the register.  Each part has a snapshot of its own: a row's
+ * second change is a later command's, and has to see the first; and a trigger of the
+ * owner's on the table before may have posted to the same cells.
  */
 bool
-accum_derived_direct_add(AccumRegister *reg, AccumRole role, AccumDeltaSet *set,
-						 Snapshot snapshot)
+accum_derived_direct_add(AccumRegister *reg, AccumRole role, AccumDeltaSet *set)
 {
 	Writer		writer;
 	bool		more;
 
-	if (!writer_open(&writer, reg, role, snapshot))
+	if (!writer_open(&writer, reg, role))
 		return false;
 	more = write_part(&writer, set, ACCUM_ROW_FIRST);
 	writer_close(&writer);
 	if (!more)
 		return true;
-
-	/* A row's second change is a later command's, and has to see the first. */
-	snapshot = accum_direct_snapshot();
-	if (!writer_open(&writer, reg, role, snapshot))
+	if (!writer_open(&writer, reg, role))
 		elog(ERROR, "relation %s changed while it was written", reg->relation_names[role]);
 	(void) write_part(&writer, set, ACCUM_ROW_REST);
 	writer_close(&writer);
-	UnregisterSnapshot(snapshot);
 	return true;
 }

@@ -8,7 +8,7 @@
 #include "delta_set.h"
 #include "utils/snapshot.h"
 
-extern bool accum_derived_direct_add(AccumRegister *reg, AccumRole role, AccumDeltaSet *set,
-									 Snapshot snapshot);
+extern bool accum_derived_direct_add(AccumRegister *reg, AccumRole role,
+									 AccumDeltaSet *set);
 
 #endif							/* ACCUM_DERIVED_DIRECT_H */

@@ -163,18 +163,6 @@ accum_change_abandon(AccumChange *change)
 	open_change = change->outer;
 }
 
-/* Column values of one movement, detoasted in the current context. */
-static void
-columns_fetch(TupleTableSlot *slot, AccumColumn *columns, int n, Datum *values, bool *nulls)
-{
-	for (int i = 0; i < n; i++)
-	{
-		values[i] = slot_getattr(slot, columns[i].attnum, &nulls[i]);
-		if (!nulls[i] && columns[i].typlen == -1)
-			values[i] = PointerGetDatum(PG_DETOAST_DATUM(values[i]));
-	}
-}
-
 static Datum
 value_fetch(TupleTableSlot *slot, AttrNumber attnum)
 {
@@ -228,10 +216,11 @@ change_add_rows(AccumChange *change, TupleDesc desc, Tuplestorestate *rows, int 
 		TimestampTz period = DatumGetTimestampTz(value_fetch(slot, reg->period_attnum));
 
 		CHECK_FOR_INTERRUPTS();
-		columns_fetch(slot, reg->dims, reg->ndims, dims, nulls);
+		accum_columns_fetch(slot, reg->dims, NULL, reg->ndims, dims, nulls);
 		for (int i = 0; i < reg->nresources; i++)
 			(void) value_fetch(slot, reg->resources[i].attnum);
-		columns_fetch(slot, reg->resources, reg->nresources, resources, nulls + reg->ndims);
+		accum_columns_fetch(slot, reg->resources, NULL, reg->nresources, resources,
+							nulls + reg->ndims);
 		movement.dim_hash = DatumGetInt64(value_fetch(slot, reg->hash_attnum));
 		movement.recorded_at = DatumGetTimestampTz(value_fetch(slot, reg->recorded_at_attnum));
 		movement.id = *DatumGetUUIDP(value_fetch(slot, reg->id_attnum));

@@ -32,8 +32,9 @@ accum_is_totals(AccumRole role)
 	return role >= ACCUM_TOTALS_YEAR;
 }
 
-static const char *
-totals_unit(AccumRole role)
+/* The unit of a table of totals, as _unit_start() takes it. */
+const char *
+accum_totals_unit(AccumRole role)
 {
 	return role == ACCUM_TOTALS_DAY ? "day" : role == ACCUM_TOTALS_MONTH ? "month" : "year";
 }
@@ -105,7 +106,7 @@ accum_append_stored(StringInfo sql, AccumRegister *reg, AccumRole role)
 	appendStringInfo(sql, " FROM %s t UNION ALL SELECT t.dim_hash, ", reg->relation_names[role]);
 	if (accum_is_totals(role))
 		appendStringInfo(sql, ACCUM_SCHEMA "._unit_start(%u::pg_catalog.regclass, t.period, '%s'), ",
-						 reg->movements, totals_unit(role));
+						 reg->movements, accum_totals_unit(role));
 	else
 		appendStringInfoString(sql, "NULL, ");
 	accum_append_compared(sql, reg, role, "t.");
@@ -284,7 +285,7 @@ accum_append_truth(StringInfo sql, AccumRegister *reg, AccumRole role)
 	appendStringInfoString(sql, "SELECT f.dim_hash, ");
 	if (accum_is_totals(role))
 		appendStringInfo(sql, ACCUM_SCHEMA "._unit_start(%u::pg_catalog.regclass, f.period, '%s') AS period",
-						 reg->movements, totals_unit(role));
+						 reg->movements, accum_totals_unit(role));
 	else
 		appendStringInfoString(sql, "NULL::date AS period");
 	accum_append_dims(sql, reg, "f.");

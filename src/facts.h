@@ -27,6 +27,7 @@ typedef struct AccumFacts
 	TupleDesc	desc;
 } AccumFacts;
 
+extern const char *accum_totals_unit(AccumRole role);
 extern bool accum_is_totals(AccumRole role);
 extern int	accum_sums_kept(AccumRole role);
 extern const char *accum_sum_name(AccumRegister *reg, int resource, int sum);

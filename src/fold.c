@@ -424,7 +424,7 @@ static const AccumAccess fold_access = {.privileges = ACL_INSERT};
 static void
 batch_arguments(FunctionCallInfo fcinfo, int first, TimestampTz *older_than, int64 *limit)
 {
-	Interval   *age = PG_ARGISNULL(first) ? NULL : PG_GETARG_INTERVAL_P(first);
+	Interval   *age;
 	Interval	zero = {0};
 
 	if (PG_ARGISNULL(first + 1) || PG_GETARG_INT32(first + 1) < 1)
@@ -432,11 +432,7 @@ batch_arguments(FunctionCallInfo fcinfo, int first, TimestampTz *older_than, int
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("p_batch_size must be greater than 0")));
 	*limit = PG_GETARG_INT32(first + 1);
-	if (age == NULL || DatumGetInt32(DirectFunctionCall2(interval_cmp, IntervalPGetDatum(age),
-														 IntervalPGetDatum(&zero))) < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("p_max_age must not be negative")));
+	age = accum_interval_argument(fcinfo, first, "p_max_age");
 	if (DatumGetInt32(DirectFunctionCall2(interval_cmp, IntervalPGetDatum(age),
 										  IntervalPGetDatum(&zero))) == 0)
 		*older_than = DT_NOEND;

@@ -87,11 +87,12 @@ accum_guarded_run(AccumRegister *reg, SPIPlanPtr plan, Oid relation, Datum *valu
  * they are what counts for whoever has locked the register.
  */
 uint64
-accum_guarded_run_newest(AccumRegister *reg, Oid relation, const char *sql, int expected)
+accum_guarded_run_newest(AccumRegister *reg, Oid relation, const char *sql, int nargs, Oid *types,
+						 Datum *values, int expected)
 {
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	SPIPlanPtr	plan = accum_query_prepare(sql, 0, NULL, false);
-	uint64		n = accum_guarded_run(reg, plan, relation, NULL, snapshot, expected);
+	SPIPlanPtr	plan = accum_query_prepare(sql, nargs, types, false);
+	uint64		n = accum_guarded_run(reg, plan, relation, values, snapshot, expected);
 
 	SPI_freeplan(plan);
 	UnregisterSnapshot(snapshot);

@@ -12,6 +12,6 @@ extern bool accum_guarded_writes(Oid relation);
 extern uint64 accum_guarded_run(AccumRegister *reg, SPIPlanPtr plan, Oid relation,
 								Datum *values, Snapshot snapshot, int expected);
 extern uint64 accum_guarded_run_newest(AccumRegister *reg, Oid relation, const char *sql,
-									   int expected);
+									   int nargs, Oid *types, Datum *values, int expected);
 
 #endif							/* ACCUM_GUARDED_H */

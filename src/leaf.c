@@ -13,6 +13,7 @@
 #include "access/xact.h"
 #include "catalog/partition.h"
 #include "catalog/pg_trigger.h"
+#include "catalog/pg_type.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -179,4 +180,17 @@ accum_leaf_register(Relation relation, AccumLeaf **leaf)
 	if (!(*leaf)->valid)
 		leaf_load(*leaf, relation);
 	return leaf_parent_register(*leaf, relation);
+}
+
+/* The columns by which cells are looked for in a partition, and those that are summed. */
+AccumCellColumns
+accum_leaf_cell_columns(const AccumLeaf *leaf)
+{
+	return (AccumCellColumns) {
+		.dim_hash = leaf->dim_hash,
+		.period = leaf->period,
+		.dims = leaf->dims,
+		.resources = leaf->resources,
+		.period_type = TIMESTAMPTZOID,
+	};
 }

@@ -26,6 +26,7 @@ typedef struct AccumLeaf
 } AccumLeaf;
 
 extern void accum_leaf_init(void);
+extern AccumCellColumns accum_leaf_cell_columns(const AccumLeaf *leaf);
 extern AccumRegister *accum_leaf_register(Relation relation, AccumLeaf **leaf);
 
 #endif							/* ACCUM_LEAF_H */

@@ -41,22 +41,16 @@ Datum
 accum_register_create_partitions(PG_FUNCTION_ARGS)
 {
 	AccumAccess access = {.owner = true};
-	Interval	zero = {0};
+	Interval   *ahead = accum_interval_argument(fcinfo, 1, "p_ahead");
 	AccumRegister *reg;
 	AccumQueryState state;
 	TimestampTz until;
 	bool		more;
 	int			n;
 
-	if (PG_ARGISNULL(1) ||
-		DatumGetInt32(DirectFunctionCall2(interval_cmp, PG_GETARG_DATUM(1),
-										  IntervalPGetDatum(&zero))) < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("p_ahead must not be negative")));
 	until = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
 													TimestampTzGetDatum(GetCurrentTimestamp()),
-													PG_GETARG_DATUM(1)));
+													IntervalPGetDatum(ahead)));
 	PreventCommandIfReadOnly("register_create_partitions()");
 	reg = accum_register_named(fcinfo, ShareUpdateExclusiveLock, &access);
 	if (!accum_period_valid(&reg->zone, until))

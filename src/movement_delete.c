@@ -16,14 +16,13 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
-#include "catalog/pg_am.h"
-#include "catalog/pg_index.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "cell.h"
 #include "cell_scan.h"
 #include "direct.h"
 #include "leaf.h"
@@ -58,17 +57,6 @@ typedef struct Remover
 	int			n;				/* rows removed */
 } Remover;
 
-/* Does an index lead with a column, all rows of the table in it? */
-static bool
-leads_with(Relation index, AttrNumber attnum)
-{
-	Form_pg_index form = index->rd_index;
-
-	return form->indisvalid && index->rd_rel->relam == BTREE_AM_OID &&
-		heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL) &&
-		form->indkey.values[0] == attnum;
-}
-
 /* Open the partition's index on recorder; false when there is none. */
 static bool
 open_index(Source *source, const AccumColumn *recorder)
@@ -80,7 +68,7 @@ open_index(Source *source, const AccumColumn *recorder)
 	{
 		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
 
-		if (leads_with(index, source->leaf->recorder) &&
+		if (accum_index_leads_with(index, source->leaf->recorder) &&
 			index->rd_indcollation[0] == recorder->collation)
 		{
 			Oid			type = index->rd_opcintype[0];
@@ -101,17 +89,11 @@ static bool
 columns_are_declared(const AccumRegister *reg, const Source *source)
 {
 	TupleDesc	desc = RelationGetDescr(source->rel);
-	const AccumLeaf *leaf = source->leaf;
-	bool		same = accum_column_is(desc, leaf->recorder, reg->recorder.type,
-									   reg->recorder.collation) &&
-		accum_column_is(desc, leaf->period, TIMESTAMPTZOID, InvalidOid) &&
-		accum_column_is(desc, leaf->dim_hash, INT8OID, InvalidOid);
+	AccumCellColumns columns = accum_leaf_cell_columns(source->leaf);
 
-	for (int i = 0; same && i < reg->ndims; i++)
-		same = accum_column_is(desc, leaf->dims[i], reg->dims[i].type, reg->dims[i].collation);
-	for (int i = 0; same && i < reg->nresources; i++)
-		same = accum_column_is(desc, leaf->resources[i], reg->resources[i].type, InvalidOid);
-	return same;
+	return accum_column_is(desc, source->leaf->recorder, reg->recorder.type,
+						   reg->recorder.collation) &&
+		accum_cell_columns_are_declared(reg, desc, &columns);
 }
 
 /*
@@ -188,19 +170,6 @@ source_of(const Remover *remover, AccumDay unit)
 	elog(ERROR, "no partition was opened for a unit");
 }
 
-/* Values of some columns of the row, detoasted in the current context. */
-static void
-fetch_columns(TupleTableSlot *row, const AccumColumn *columns, const AttrNumber *attnums, int n,
-			  Datum *values, bool *nulls)
-{
-	for (int i = 0; i < n; i++)
-	{
-		values[i] = slot_getattr(row, attnums[i], &nulls[i]);
-		if (!nulls[i] && columns[i].typlen == -1)
-			values[i] = PointerGetDatum(PG_DETOAST_DATUM(values[i]));
-	}
-}
-
 /* Tell the engine that the row has gone. */
 static void
 subtract_row(Remover *remover, const Source *source, TimestampTz period)
@@ -217,10 +186,10 @@ subtract_row(Remover *remover, const Source *source, TimestampTz period)
 		.resources = remover->resources,
 	};
 
-	fetch_columns(source->row, reg->dims, source->leaf->dims, reg->ndims, remover->dims,
-				  remover->nulls);
-	fetch_columns(source->row, reg->resources, source->leaf->resources, reg->nresources,
-				  remover->resources, remover->nulls + reg->ndims);
+	accum_columns_fetch(source->row, reg->dims, source->leaf->dims, reg->ndims, remover->dims,
+						remover->nulls);
+	accum_columns_fetch(source->row, reg->resources, source->leaf->resources, reg->nresources,
+						remover->resources, remover->nulls + reg->ndims);
 	accum_change_add(remover->change, &movement, (Datum) 0);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(remover->row_context);

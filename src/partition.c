@@ -41,6 +41,7 @@
 #include "ddl.h"
 #include "partition.h"
 #include "query.h"
+#include "route.h"
 
 /* So many partitions at most are made by one call. */
 #define MAX_CREATED_AT_ONCE 36
@@ -68,21 +69,6 @@ accum_partition_exists(Relation movements, TimestampTz period)
 	return desc->boundinfo->indexes[bound + 1] >= 0;
 }
 
-/* The n-th bound between partitions, infinite where that is open. */
-static TimestampTz
-bound_instant(PartitionBoundInfo bounds, int n)
-{
-	switch (bounds->kind[n][0])
-	{
-		case PARTITION_RANGE_DATUM_MINVALUE:
-			return DT_NOBEGIN;
-		case PARTITION_RANGE_DATUM_MAXVALUE:
-			return DT_NOEND;
-		default:
-			return DatumGetTimestampTz(bounds->datums[n][0]);
-	}
-}
-
 /* Has movements partitions of its own for any of the periods [from, to)? */
 static bool
 exists_between(Relation movements, TimestampTz from, TimestampTz to)
@@ -100,7 +86,7 @@ exists_between(Relation movements, TimestampTz from, TimestampTz to)
 	while (bounds->indexes[n + 1] < 0)
 	{
 		/* What begins with the next bound? */
-		if (++n >= bounds->ndatums || bound_instant(bounds, n) >= to)
+		if (++n >= bounds->ndatums || accum_route_bound(bounds, n) >= to)
 			return false;
 	}
 	return true;
@@ -134,8 +120,8 @@ accum_partitions_list(AccumRegister *reg)
 			continue;
 		partition = palloc(sizeof(AccumPartition));
 		partition->oid = desc->oids[bounds->indexes[i]];
-		partition->from = bound_instant(bounds, i - 1);
-		partition->to = bound_instant(bounds, i);
+		partition->from = accum_route_bound(bounds, i - 1);
+		partition->to = accum_route_bound(bounds, i);
 		result = lappend(result, partition);
 	}
 	table_close(movements, NoLock);

@@ -116,15 +116,8 @@ accum_register_prune(PG_FUNCTION_ARGS)
 static bool
 is_empty(Oid partition)
 {
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	SPIPlanPtr	plan = accum_query_prepare(psprintf("SELECT FROM %s LIMIT 1",
-													accum_partition_text(partition)),
-										   0, NULL, false);
-	bool		empty = accum_query_run_at(plan, NULL, snapshot, SPI_OK_SELECT) == 0;
-
-	SPI_freeplan(plan);
-	UnregisterSnapshot(snapshot);
-	return empty;
+	return accum_query_run_newest(psprintf("SELECT FROM %s LIMIT 1", accum_partition_text(partition)),
+								  0, NULL, NULL, SPI_OK_SELECT) == 0;
 }
 
 /* Partitions that are over and have no rows, at most limit. */

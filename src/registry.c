@@ -33,6 +33,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rls.h"
+#include "utils/timestamp.h"
 #include "utils/typcache.h"
 
 #include "compat.h"
@@ -807,4 +808,19 @@ accum_register_text_plan(AccumRegister *reg, const char *sql)
 	if (entry->sql == NULL)
 		entry->sql = MemoryContextStrdup(reg->context, sql);
 	return strcmp(entry->sql, sql) == 0 ? &entry->plan : NULL;
+}
+
+/* An argument, called name, that must be an interval and not a negative one. */
+Interval *
+accum_interval_argument(FunctionCallInfo fcinfo, int n, const char *name)
+{
+	Interval	zero = {0};
+
+	if (PG_ARGISNULL(n) ||
+		DatumGetInt32(DirectFunctionCall2(interval_cmp, PG_GETARG_DATUM(n),
+										  IntervalPGetDatum(&zero))) < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must not be negative", name)));
+	return PG_GETARG_INTERVAL_P(n);
 }

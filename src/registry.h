@@ -188,6 +188,7 @@ extern AccumRegister *accum_register_open(const char *name, LOCKMODE lockmode,
 										  const AccumAccess *access);
 extern AccumRegister *accum_register_named(FunctionCallInfo fcinfo, LOCKMODE lockmode,
 										   const AccumAccess *access);
+extern Interval *accum_interval_argument(FunctionCallInfo fcinfo, int n, const char *name);
 extern AccumRegister *accum_register_hold(Oid movements, LOCKMODE lockmode);
 extern AccumRegister *accum_register_of_movements(Oid relation);
 extern SPIPlanPtr *accum_register_plan(AccumRegister *reg, const AccumPlanKey *key);

@@ -42,13 +42,15 @@ accum_route_possible(const AccumRegister *reg, Relation movements, AclMode privi
 						 ACLMASK_ALL) == privileges;
 }
 
-/* An instant that a partition begins with, or else what there is no bound beyond. */
-static TimestampTz
-bound_datum(const PartitionBoundInfo info, int i, TimestampTz otherwise)
+/* The n-th bound between partitions; infinite where that is open, or there is none. */
+TimestampTz
+accum_route_bound(PartitionBoundInfo bounds, int n)
 {
-	if (i < 0 || i >= info->ndatums || info->kind[i][0] != PARTITION_RANGE_DATUM_VALUE)
-		return otherwise;
-	return DatumGetTimestampTz(info->datums[i][0]);
+	if (n < 0 || (n < bounds->ndatums && bounds->kind[n][0] == PARTITION_RANGE_DATUM_MINVALUE))
+		return DT_NOBEGIN;
+	if (n >= bounds->ndatums || bounds->kind[n][0] == PARTITION_RANGE_DATUM_MAXVALUE)
+		return DT_NOEND;
+	return DatumGetTimestampTz(bounds->datums[n][0]);
 }
 
 /* The partition for a period. */
@@ -67,8 +69,8 @@ accum_route_find(Relation movements, TimestampTz period)
 	if (info == NULL)
 		return bound;
 	i = partition_range_datum_bsearch(key->partsupfunc, key->partcollation, info, 1, &value, &equal);
-	bound.from = bound_datum(info, i, DT_NOBEGIN);
-	bound.to = bound_datum(info, i + 1, DT_NOEND);
+	bound.from = accum_route_bound(info, i);
+	bound.to = accum_route_bound(info, i + 1);
 	index = info->indexes[i + 1];
 	if (index < 0)
 		index = info->default_index;

@@ -6,6 +6,7 @@
 #define ACCUM_ROUTE_H
 
 #include "nodes/parsenodes.h"
+#include "partitioning/partdefs.h"
 #include "registry.h"
 
 /* Which partition movements of a range of periods, [from, to), go to. */
@@ -16,6 +17,7 @@ typedef struct AccumBound
 	TimestampTz to;
 } AccumBound;
 
+extern TimestampTz accum_route_bound(PartitionBoundInfo bounds, int n);
 extern AccumBound accum_route_find(Relation movements, TimestampTz period);
 extern bool accum_route_possible(const AccumRegister *reg, Relation movements,
 								 AclMode privileges);

@@ -297,12 +297,6 @@ append_mended(StringInfo sql, AccumRegister *reg, AccumRole role, bool has_delta
 		appendStringInfoString(sql, ", e.last_movement_at, e.last_movement_id, 1");
 }
 
-static const char *
-role_unit(AccumRole role)
-{
-	return role == ACCUM_TOTALS_DAY ? "day" : role == ACCUM_TOTALS_MONTH ? "month" : "year";
-}
-
 /*
  * Append the deltas that are pending, as a derived table would have them, and the
  * cells that have any: common table expressions.
@@ -315,7 +309,7 @@ append_pending(StringInfo sql, AccumRegister *reg, AccumRole role)
 	appendStringInfoString(sql, "), pending AS MATERIALIZED (SELECT d.dim_hash, ");
 	if (accum_is_totals(role))
 		appendStringInfo(sql, ACCUM_SCHEMA "._unit_start(%u::pg_catalog.regclass, d.period, '%s') AS period",
-						 reg->movements, role_unit(role));
+						 reg->movements, accum_totals_unit(role));
 	else
 		appendStringInfoString(sql, "NULL::date AS period");
 	appendStringInfoString(sql, ", pg_catalog.sum(d.movements_count) AS movements_count");
@@ -414,7 +408,8 @@ accum_register_repair(PG_FUNCTION_ARGS)
 		accum_progress_phase(psprintf("comparing %s", accum_role_name(role)));
 		initStringInfo(&sql);
 		repair_query(&sql, reg, role);
-		(void) accum_guarded_run_newest(reg, reg->relations[role], sql.data, SPI_OK_SELECT);
+		(void) accum_guarded_run_newest(reg, reg->relations[role], sql.data, 0, NULL, NULL,
+										SPI_OK_SELECT);
 		n += DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 	}
 	accum_query_end(&state);

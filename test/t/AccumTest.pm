@@ -6,12 +6,13 @@ use strict;
 use warnings;
 
 use Exporter 'import';
+use IPC::Run ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(time);
 
-our @EXPORT = qw(new_server register_is_right timed);
+our @EXPORT = qw(new_server register_is_right session told session_end timed);
 
 # A running server with the extension in its database postgres.
 sub new_server
@@ -45,6 +46,41 @@ sub register_is_right
 			 LEFT JOIN accum.${register}_recorders map USING (recorder, unit_start)
 		WHERE map.revision IS NULL;}),
 		"0\n0", "$name: $register is what its movements add up to");
+	return;
+}
+
+# A session of psql that stays, with arguments that say where; what it is told goes to
+# {in}, what it says to {out}.
+sub session
+{
+	my @connection = @_;
+	my $session = { in => '', out => '' };
+
+	$session->{run} = IPC::Run::start(
+		[ 'psql', '--no-psqlrc', '--no-align', '--tuples-only', '--quiet', '--file=-', @connection ],
+		'<', \$session->{in}, '>', \$session->{out}, '2>', \$session->{out},
+		IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
+	return $session;
+}
+
+# Tell a session what to do and wait until it says something; returns what is in parentheses.
+# It has to be the result of a query: psql does not send what it echoes before it has more.
+sub told
+{
+	my ($session, $sql, $answer) = @_;
+
+	$session->{in} .= "$sql\n";
+	$session->{run}->pump until $session->{out} =~ $answer || !$session->{run}->pumpable;
+	$session->{out} =~ $answer or die "session says: $session->{out}";
+	return $1;
+}
+
+sub session_end
+{
+	my ($session) = @_;
+
+	$session->{in} .= "\\q\n";
+	$session->{run}->finish;
 	return;
 }
 

@@ -60,39 +60,6 @@ sub script
 	return $file;
 }
 
-# A session that stays; what it is told goes to {in}, what it says to {out}.
-sub session
-{
-	my $session = { in => '', out => '' };
-
-	$session->{run} = IPC::Run::start(
-		[ 'psql', '--no-psqlrc', '--no-align', '--tuples-only', '--quiet', '--file=-', @connection ],
-		'<', \$session->{in}, '>', \$session->{out}, '2>', \$session->{out},
-		IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
-	return $session;
-}
-
-# Tell a session what to do and wait until it says something; returns what is in parentheses.
-# It has to be the result of a query: psql does not send what it echoes before it has more.
-sub told
-{
-	my ($session, $sql, $answer) = @_;
-
-	$session->{in} .= "$sql\n";
-	$session->{run}->pump until $session->{out} =~ $answer || !$session->{run}->pumpable;
-	$session->{out} =~ $answer or die "session says: $session->{out}";
-	return $1;
-}
-
-sub session_end
-{
-	my ($session) = @_;
-
-	$session->{in} .= "\\q\n";
-	$session->{run}->finish;
-	return;
-}
-
 sub pgbench_start
 {
 	my ($output, @arguments) = @_;
@@ -145,7 +112,7 @@ SELECT 1 / 0 AS movements_were_missing;
 \\endif
 \\set seen_n :now_n
 });
-	my $gate = session();
+	my $gate = session(@connection);
 
 	told($gate, q{SELECT 'gate ' || 'closed' FROM pg_advisory_lock(1);}, qr/(gate closed)/);
 	my $run = pgbench_start(\my %first, "--client=$clients", '--transactions=1', "--file=$first");
@@ -219,7 +186,7 @@ sub old_snapshots_are_told
 	{
 		my $year = 1999 + $i;
 		my $ask = $asked[$i] =~ s/1999/$year/gr;
-		my $old = session();
+		my $old = session(@connection);
 
 		# Beside the row that moves there is one that does not.
 		$node->safe_psql('postgres', qq{SELECT accum.register_unpost('idle', 'x');
@@ -241,7 +208,7 @@ sub old_snapshots_are_told
 # Who cannot have the lock in time is told so, and nothing is done.
 sub lock_timeout_is_kept
 {
-	my $holder = session();
+	my $holder = session(@connection);
 
 	$node->safe_psql('postgres', q{INSERT INTO accum.idle_movements (recorder, period, cell, n) VALUES ('y', '1980-05-05', 1, 1)});
 	told($holder, q{BEGIN; SELECT 'held ' || count(*) FROM accum.idle_movements_default;}, qr/(held \d)/);

@@ -32,37 +32,6 @@ without_preload();
 $node->stop;
 done_testing();
 
-# A session that stays; what it says goes to {out}.
-sub session
-{
-	my $session = { in => '', out => '' };
-
-	$session->{run} = IPC::Run::start(
-		[ 'psql', '--no-psqlrc', '--no-align', '--tuples-only', '--quiet', '--file=-', $node->connstr('postgres') ],
-		'<', \$session->{in}, '>', \$session->{out}, '2>', \$session->{out},
-		IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
-	return $session;
-}
-
-sub told
-{
-	my ($session, $sql, $answer) = @_;
-
-	$session->{in} .= "$sql\n";
-	$session->{run}->pump until $session->{out} =~ $answer || !$session->{run}->pumpable;
-	$session->{out} =~ $answer or die "session says: $session->{out}";
-	return $1;
-}
-
-sub session_end
-{
-	my ($session) = @_;
-
-	$session->{in} .= "\\q\n";
-	$session->{run}->finish;
-	return;
-}
-
 sub notices_tell
 {
 	foreach my $call (
@@ -96,8 +65,8 @@ sub notices_tell
 # one that verifies.
 sub stopped_verify
 {
-	my $stopper = session();
-	my $verifier = session();
+	my $stopper = session($node->connstr('postgres'));
+	my $verifier = session($node->connstr('postgres'));
 
 	# To load the register it needs all tables for a moment.
 	my $pid = told($verifier, q{SELECT 'pid ' || pg_backend_pid() FROM accum.big_balance();}, qr/pid (\d+)/);
@@ -165,7 +134,7 @@ sub readers_go_on
 {
 	foreach my $call (q{register_rebuild_totals('big')}, q{register_rebuild_cache('big')}, q{register_prune('big')})
 	{
-		my $worker = session();
+		my $worker = session($node->connstr('postgres'));
 
 		told($worker, "BEGIN;\nSELECT 'done ' || count(*) FROM accum.$call;", qr/(done \d)/);
 		is($node->safe_psql('postgres', q{
