@@ -18,6 +18,7 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "access/heapam.h"
 #include "access/table.h"
 #include "access/tableam.h"
@@ -32,11 +33,13 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/datetime.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/partcache.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "cell_scan.h"
 #include "compat.h"
 #include "ddl.h"
 #include "partition.h"
@@ -188,36 +191,38 @@ accum_used_by_this_session(Oid relation)
 }
 
 /*
- * Which of the units hold rows in the default partition already?  Those cannot
- * be attached; maintenance moves the rows.
+ * Has the default partition, which is locked, rows of a partition unit already?  Then
+ * the unit's partition cannot be attached; maintenance moves the rows.
  */
-static void
-find_units_in_default(AccumRegister *reg, Oid default_partition,
-					  const AccumDay *units, int nunits, bool *in_default)
+static bool
+default_holds(AccumRegister *reg, Relation rel, AccumDay unit)
 {
-	Relation	rel = table_open(default_partition, NoLock);
-	AttrNumber	period = get_attnum(default_partition, "period");
+	AttrNumber	period = get_attnum(RelationGetRelid(rel), "period");
+	AccumDay	next = accum_unit_next(unit, reg->partition_by);
+	Oid			primary_key = accum_primary_key_index(rel);
+	bool		by_period = false;
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	TableScanDesc scan = table_beginscan(rel, snapshot, 0, NULL);
-	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	bool		found;
 
-	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	if (OidIsValid(primary_key))
 	{
-		bool		isnull;
-		Datum		value = slot_getattr(slot, period, &isnull);
-		AccumDay	unit = accum_unit_start(accum_zone_day(&reg->zone, DatumGetTimestampTz(value)),
-											reg->partition_by, 1);
+		Relation	index = index_open(primary_key, AccessShareLock);
 
-		for (int i = 0; i < nunits; i++)
-		{
-			if (units[i] == unit)
-				in_default[i] = true;
-		}
+		by_period = accum_index_leads_with(index, period);
+		index_close(index, NoLock);
 	}
-	ExecDropSingleTupleTableSlot(slot);
-	table_endscan(scan);
+	ScanKeyInit(&keys[0], period, BTGreaterEqualStrategyNumber, F_TIMESTAMPTZ_GE,
+				TimestampTzGetDatum(accum_zone_day_start(&reg->zone, unit)));
+	ScanKeyInit(&keys[1], period, BTLessStrategyNumber, F_TIMESTAMPTZ_LT,
+				TimestampTzGetDatum(accum_zone_day_start(&reg->zone, next)));
+	/* The owner may have dropped the key: then all rows are looked at. */
+	scan = systable_beginscan(rel, primary_key, by_period, snapshot, lengthof(keys), keys);
+	found = HeapTupleIsValid(systable_getnext(scan));
+	systable_endscan(scan);
 	UnregisterSnapshot(snapshot);
-	table_close(rel, NoLock);
+	return found;
 }
 
 /* Is the default partition, which is locked, too large to be scanned in passing? */
@@ -231,25 +236,38 @@ accum_default_is_large(Oid default_partition)
 	return pages > MAX_DEFAULT_PAGES;
 }
 
+/* Which of the units has the default partition no rows of?  Returns how many. */
+static int
+leave_default(AccumRegister *reg, Oid default_partition, AccumDay *units, int nunits)
+{
+	Relation	rel = table_open(default_partition, NoLock);
+	int			left = 0;
+
+	for (int i = 0; i < nunits; i++)
+	{
+		if (!default_holds(reg, rel, units[i]))
+			units[left++] = units[i];
+	}
+	table_close(rel, NoLock);
+	return left;
+}
+
 /* Make the missing partitions; both locks are held. */
 static void
 create_missing(AccumRegister *reg, Oid owner, Oid default_partition,
-			   const AccumDay *units, int nunits)
+			   AccumDay *units, int nunits)
 {
-	bool	   *in_default = palloc0(sizeof(bool) * nunits);
 	AccumQueryState state;
 
-	find_units_in_default(reg, default_partition, units, nunits, in_default);
-
+	nunits = leave_default(reg, default_partition, units, nunits);
 	accum_query_begin(&state, owner);
 	for (int i = 0; i < Min(nunits, MAX_CREATED_AT_ONCE); i++)
 	{
 		char	   *name = accum_partition_name(reg->name, reg->partition_by, units[i]);
 
 		/* A detached partition may still have the name. */
-		if (in_default[i] || OidIsValid(get_relname_relid(name, accum_schema_oid())))
-			continue;
-		accum_partition_create(reg, units[i]);
+		if (!OidIsValid(get_relname_relid(name, accum_schema_oid())))
+			accum_partition_create(reg, units[i]);
 	}
 	accum_query_end(&state);
 }
@@ -286,7 +304,8 @@ accum_partition_default(AccumRegister *reg)
 
 /*
  * Wait for whoever is making partitions, and keep others from it until the
- * transaction ends; then tell whether any of the units still has none.
+ * transaction ends; then tell whether any of the units still has none and could have
+ * one, since the default partition holds no rows of it.
  *
  * units are first days; movements is locked.
  */
@@ -301,9 +320,11 @@ accum_partitions_missing(AccumRegister *reg, const AccumDay *units, int nunits)
 	if (nunits == 0)
 		return false;
 	default_partition = accum_partition_default(reg);
-	if (OidIsValid(default_partition))
-		LockRelationOid(default_partition, RowExclusiveLock);
-	return keep_missing(reg, copy, nunits) > 0;
+	if (!OidIsValid(default_partition))
+		return true;
+	LockRelationOid(default_partition, RowExclusiveLock);
+	nunits = keep_missing(reg, copy, nunits);
+	return leave_default(reg, default_partition, copy, nunits) > 0;
 }
 
 /*

@@ -44,6 +44,15 @@ CREATE TEMP TABLE derived AS
     UNION ALL SELECT 'part_month map', to_jsonb(m) FROM accum.part_month_recorders m
     UNION ALL SELECT 'part_quarter delta', to_jsonb(d) FROM accum.part_quarter_balance_cache_delta d;
 
+-- A post to a month that has rows in the default partition goes there as well, and
+-- keeps nobody from the other rows.
+BEGIN;
+SELECT accum.register_post('part_month', (SELECT jsonb_build_object('recorder', 'late', 'period', period, 'shop', 1, 'n', 1)
+                                          FROM accum.part_month_movements_default ORDER BY period LIMIT 1));
+SELECT mode FROM pg_locks
+WHERE pid = pg_backend_pid() AND relation = 'accum.part_month_movements_default'::regclass ORDER BY mode;
+ROLLBACK;
+
 -- Today's partitions are there; with no time ahead only rows ask for others.
 SELECT name, accum.register_create_partitions(name, '0') FROM accum._registers WHERE name LIKE 'part\_%' ORDER BY name;
 SELECT partition_name, from_date, to_date, row_count FROM accum.register_partitions('part_month')
