@@ -6,6 +6,7 @@
 #   make check [SUITES="..."]   every suite, on private servers; see tools/check
 #   make check-versions [SUITES="..."] [RELEASES="..."]
 #                               the same on PostgreSQL 15 to 18; see tools/check-versions
+#   make dist                   a zip file of what is committed, as PGXN takes it
 #   make demo [KEEP=1]          a private server and examples/warehouse.sql on it
 #   make bench [QUICK=1] [PART="posts reads"] [TASK=balance]
 #                               measurements on a private server; see bench/run
@@ -44,7 +45,7 @@ endif
 # Install scripts of every version: a change of version leaves the old one.
 EXTRA_CLEAN = $(EXTENSION)--*.sql $(UNIT_TESTS)
 
-OWN_GOALS = check check-versions demo bench
+OWN_GOALS = check check-versions demo bench dist
 ifneq ($(filter $(OWN_GOALS),$(MAKECMDGOALS)),)
 # PGXS has a "check" of its own, which only says that it is not supported.
 # It is left out when ours are asked for; other goals get a make of their own.
@@ -59,6 +60,9 @@ demo:
 	@tools/demo $(if $(KEEP),--keep)
 bench:
 	@QUICK=$(QUICK) bench/run $(PART)
+dist:
+	git archive --format=zip --prefix=$(EXTENSION)-$(EXTVERSION)/ \
+		--output=$(or $(DIST),$(EXTENSION)-$(EXTVERSION).zip) HEAD
 .PHONY: $(OWN_GOALS) $(filter-out $(OWN_GOALS),$(MAKECMDGOALS))
 
 else
