@@ -4,12 +4,15 @@
 #   make installcheck           tests against a running server that has it installed
 #   make unit                   tests of the modules that need no server
 #   make check [SUITES="..."]   every suite, on private servers; see tools/check
+#   make check-versions [SUITES="..."] [RELEASES="..."]
+#                               the same on PostgreSQL 15 to 18; see tools/check-versions
+#   make dist                   a zip file of what is committed, as PGXN takes it
 #   make demo [KEEP=1]          a private server and examples/warehouse.sql on it
 #   make bench [QUICK=1] [PART="posts reads"] [TASK=balance]
 #                               measurements on a private server; see bench/run
 #
-# "check", "demo" and "bench" begin on a machine that has make and nothing else, so
-# PGXS is only included where pg_config can be run.
+# These begin on a machine that has make and nothing else, so PGXS is only included
+# where pg_config can be run.
 
 EXTENSION = pg_accumulator
 MODULE_big = $(EXTENSION)
@@ -42,19 +45,25 @@ endif
 # Install scripts of every version: a change of version leaves the old one.
 EXTRA_CLEAN = $(EXTENSION)--*.sql $(UNIT_TESTS)
 
-ifneq ($(filter check demo bench,$(MAKECMDGOALS)),)
+OWN_GOALS = check check-versions demo bench dist
+ifneq ($(filter $(OWN_GOALS),$(MAKECMDGOALS)),)
 # PGXS has a "check" of its own, which only says that it is not supported.
 # It is left out when ours are asked for; other goals get a make of their own.
 .NOTPARALLEL:
-$(filter-out check demo bench,$(MAKECMDGOALS)):
+$(filter-out $(OWN_GOALS),$(MAKECMDGOALS)):
 	$(MAKE) $@
 check:
 	@tools/check $(SUITES)
+check-versions:
+	@tools/check-versions $(addprefix -r ,$(RELEASES)) $(SUITES)
 demo:
 	@tools/demo $(if $(KEEP),--keep)
 bench:
 	@QUICK=$(QUICK) bench/run $(PART)
-.PHONY: check demo bench $(filter-out check demo bench,$(MAKECMDGOALS))
+dist:
+	git archive --format=zip --prefix=$(EXTENSION)-$(EXTVERSION)/ \
+		--output=$(or $(DIST),$(EXTENSION)-$(EXTVERSION).zip) HEAD
+.PHONY: $(OWN_GOALS) $(filter-out $(OWN_GOALS),$(MAKECMDGOALS))
 
 else
 

@@ -32,11 +32,11 @@ CREATE FUNCTION accum.register_close(p_name text, p_through date, p_dimensions j
     LANGUAGE C VOLATILE
     AS 'MODULE_PATHNAME', 'accum_register_close';
 COMMENT ON FUNCTION accum.register_close(text, date, jsonb) IS
-    'Close a register: from now on no movement dated on or before p_through, a day of the register''s calendar, is written or removed. p_dimensions: of the cells with these values only; NULL and {}: of all. Waits for transactions that have written to the register. The caller must own it. Errors: 42704 unknown register, 22023 for NULL or -infinity as p_through and for what are no dimensions of the register, 42501 for others than the owner.';
+    'Close a register: from now on no movement dated on or before p_through, a day of the register''s calendar, is written or removed. p_dimensions: of the cells with these values only; NULL and {}: of all. Waits for transactions that have written to the register. The caller must own it or have the right admin on it. Errors: 42704 unknown register, 22023 for NULL or -infinity as p_through and for what are no dimensions of the register, 42501 for others.';
 
 CREATE FUNCTION accum.register_reopen(p_name text, p_from date, p_dimensions jsonb DEFAULT NULL)
     RETURNS void
     LANGUAGE C VOLATILE
     AS 'MODULE_PATHNAME', 'accum_register_reopen';
 COMMENT ON FUNCTION accum.register_reopen(text, date, jsonb) IS
-    'Open a register again from the day p_from on; -infinity opens all. p_dimensions NULL: whatever is closed there; otherwise only the closings of exactly these dimensions, {} being those of the whole register. The caller must own the register. Errors as register_close, 22023 for infinity as p_from.';
+    'Open a register again from the day p_from on; -infinity opens all. p_dimensions NULL: whatever is closed there; otherwise only the closings of exactly these dimensions, {} being those of the whole register. The caller must own the register or have the right admin on it. Errors as register_close, 22023 for infinity as p_from.';

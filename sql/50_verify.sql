@@ -11,19 +11,19 @@ CREATE FUNCTION accum.register_repair(p_name text) RETURNS int
     LANGUAGE C VOLATILE
     AS 'MODULE_PATHNAME', 'accum_register_repair';
 COMMENT ON FUNCTION accum.register_repair(text) IS
-    'Make the rows of derived tables that register_verify finds wrong what movements say, and leave all others and pending deltas alone; returns how many rows were changed, added or removed. Writers wait, readers do not. The caller must own the register.';
+    'Make the rows of derived tables that register_verify finds wrong what movements say, and leave all others and pending deltas alone; returns how many rows were changed, added or removed. Writers wait, readers do not. The caller must own the register or have the right admin on it.';
 
 CREATE FUNCTION accum.register_rebuild_totals(p_name text) RETURNS int
     LANGUAGE C VOLATILE
     AS 'MODULE_PATHNAME', 'accum_register_rebuild_totals';
 COMMENT ON FUNCTION accum.register_rebuild_totals(text) IS
-    'Make all totals anew from movements; returns the number of rows. Writers wait, readers do not. The caller must own the register.';
+    'Make all totals anew from movements; returns the number of rows. Writers wait, readers do not. The caller must own the register or have the right admin on it.';
 
 CREATE FUNCTION accum.register_rebuild_cache(p_name text, p_dim_hash bigint DEFAULT NULL) RETURNS int
     LANGUAGE C VOLATILE
     AS 'MODULE_PATHNAME', 'accum_register_rebuild_cache';
 COMMENT ON FUNCTION accum.register_rebuild_cache(text, bigint) IS
-    'Make the balance cache, or with p_dim_hash one cell of it, anew from movements; returns the number of cells. Rows of cells without movements go. Writers wait, readers do not. The caller must own the register.';
+    'Make the balance cache, or with p_dim_hash one cell of it, anew from movements; returns the number of cells. Rows of cells without movements go. Writers wait, readers do not. The caller must own the register or have the right admin on it.';
 
 CREATE FUNCTION accum._progress_row() RETURNS boolean
     LANGUAGE C VOLATILE
@@ -54,4 +54,4 @@ CREATE FUNCTION accum.register_prune(p_name text) RETURNS TABLE (table_name text
     LANGUAGE C VOLATILE
     AS 'MODULE_PATHNAME', 'accum_register_prune';
 COMMENT ON FUNCTION accum.register_prune(text) IS
-    'Remove rows of a register''s derived tables that have no movements any more; one row for each table says how many. Never removes a row with movements, or with a sum. Deltas are folded first. Writers wait, readers do not. The caller must own the register. Errors: 42704 when there is none, 22003 when deltas do not fit.';
+    'Remove rows of a register''s derived tables that have no movements any more; one row for each table says how many. Never removes a row with movements, or with a sum. Deltas are folded first. Writers wait, readers do not. The caller must own the register or have the right admin on it. Errors: 42704 when there is none, 22003 when deltas do not fit.';

@@ -307,7 +307,7 @@ cutoff_argument(FunctionCallInfo fcinfo, int n, AccumRegister *reg)
 Datum
 accum_register_detach_partitions(PG_FUNCTION_ARGS)
 {
-	AccumAccess access = {.owner = true};
+	AccumAccess access = {.admin = true};
 	AccumRegister *reg;
 	AccumQueryState state;
 	AccumDay	cutoff;

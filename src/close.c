@@ -9,7 +9,7 @@
  * Both functions lock movements in a mode that excludes writers and lets readers be,
  * so that they wait for transactions that have written to the register; closing.c
  * tells how everybody else gets to know.  Rows are written as the registry's owner,
- * once the caller has proved to own the register.
+ * once the caller has proved to be an admin of the register.
  */
 #include "postgres.h"
 
@@ -32,7 +32,7 @@ PG_FUNCTION_INFO_V1(accum_register_reopen);
 static AccumRegister *
 open_argument(FunctionCallInfo fcinfo, const char *function)
 {
-	AccumAccess access = {.owner = true};
+	AccumAccess access = {.admin = true};
 
 	PreventCommandIfReadOnly(function);
 	return accum_register_named(fcinfo, ShareRowExclusiveLock, &access);

@@ -20,8 +20,8 @@
 
 #include "compat.h"
 #include "definition.h"
-#include "operator.h"
 #include "names.h"
+#include "operator.h"
 #include "resource.h"
 
 static const char *const column_role_names[] = {"dimension", "resource", "attribute"};

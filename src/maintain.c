@@ -40,7 +40,7 @@ PG_FUNCTION_INFO_V1(accum_register_partitions);
 Datum
 accum_register_create_partitions(PG_FUNCTION_ARGS)
 {
-	AccumAccess access = {.owner = true};
+	AccumAccess access = {.admin = true};
 	Interval   *ahead = accum_interval_argument(fcinfo, 1, "p_ahead");
 	AccumRegister *reg;
 	AccumQueryState state;

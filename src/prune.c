@@ -84,7 +84,7 @@ prune_role(AccumRegister *reg, AccumRole role)
 Datum
 accum_register_prune(PG_FUNCTION_ARGS)
 {
-	AccumAccess access = {.owner = true};
+	AccumAccess access = {.admin = true};
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	AccumRegister *reg;
 	AccumQueryState state;
@@ -146,7 +146,7 @@ empty_partitions(AccumRegister *reg, int limit)
 Datum
 accum_register_drop_empty_partitions(PG_FUNCTION_ARGS)
 {
-	AccumAccess access = {.owner = true};
+	AccumAccess access = {.admin = true};
 	AccumRegister *reg;
 	AccumQueryState state;
 	List	   *partitions;

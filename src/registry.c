@@ -650,7 +650,9 @@ check_access(Oid movements, const AccumAccess *access)
 
 	if (name == NULL)
 		return;					/* just dropped: the look-up will tell */
-	if (access->owner && !accum_owns_relation(movements, GetUserId()))
+	if ((access->owner || access->admin) && !accum_owns_relation(movements, GetUserId()) &&
+		!(access->admin &&
+		  pg_class_aclcheck(movements, GetUserId(), ACL_TRUNCATE) == ACLCHECK_OK))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, name);
 	for (AclMode mode = 1; mode != 0 && mode <= access->privileges; mode <<= 1)
 	{

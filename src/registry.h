@@ -167,10 +167,15 @@ accum_register_runs_nothing(const AccumRegister *reg, AccumRole role)
 	return reg->valid && !reg->has_code[role];
 }
 
-/* What the caller must be allowed to do with movements. */
+/*
+ * What the caller must be allowed to do with movements.  A register's admin is its
+ * owner, and who has TRUNCATE on movements: a privilege that gives nothing else,
+ * because TRUNCATE itself is refused to everybody.
+ */
 typedef struct AccumAccess
 {
 	bool		owner;
+	bool		admin;
 	AclMode		privileges;
 } AccumAccess;
 

@@ -226,7 +226,7 @@ accum_verify_before(AccumRegister *reg, AccumDay before)
 static AccumRegister *
 open_to_rebuild(FunctionCallInfo fcinfo, const char *function)
 {
-	AccumAccess access = {.owner = true};
+	AccumAccess access = {.admin = true};
 	AccumRegister *reg;
 
 	PreventCommandIfReadOnly(function);
@@ -382,7 +382,7 @@ repair_query(StringInfo sql, AccumRegister *reg, AccumRole role)
 Datum
 accum_register_repair(PG_FUNCTION_ARGS)
 {
-	AccumAccess access = {.owner = true};
+	AccumAccess access = {.admin = true};
 	AccumFactsScope scope = {.before = ACCUM_DAY_MAX};
 	AccumRegister *reg;
 	AccumQueryState state;
