@@ -203,8 +203,8 @@ find_row(Writer *writer, int64 dim_hash, AccumDay unit)
 	MemoryContext old;
 	bool		found;
 
-	if (accum_row_hint_follow(writer->reg, writer->role, writer->direct.rel, writer->snapshot,
-							  dim_hash, unit, writer->stored))
+	if (accum_row_hint_follow(&writer->reg->columns[writer->role], writer->direct.rel,
+							  writer->snapshot, dim_hash, unit, writer->stored))
 		return true;
 
 	/* What a scan allocates while it goes on lives as long as it does. */
@@ -213,8 +213,7 @@ find_row(Writer *writer, int64 dim_hash, AccumDay unit)
 		elog(ERROR, "relation \"%s\" has lost its primary key",
 			 RelationGetRelationName(writer->direct.rel));
 	accum_cell_scan_find_key(&writer->scan, dim_hash, unit);
-	found = accum_row_hint_scan(writer->reg, writer->role, writer->scan.scan, dim_hash, unit,
-								writer->stored);
+	found = accum_row_hint_scan(writer->scan.scan, dim_hash, unit, writer->stored);
 	MemoryContextSwitchTo(old);
 	return found;
 }
