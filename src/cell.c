@@ -123,6 +123,19 @@ accum_column_check_size(const AccumColumn *column, const char *what, Datum value
 						   size, ACCUM_MAX_KEY_BYTES)));
 }
 
+/*
+ * A movement is not as _movement_prepare left it: a trigger that fired later has changed
+ * it.  Its sums would go to another cell, or nowhere.
+ */
+void
+accum_cell_changed(AccumRegister *reg)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("a movement of register \"%s\" was changed after it was checked", reg->name),
+			 errhint("Give triggers that change movements names that sort before \"zz_accum_prepare\".")));
+}
+
 /* Two different cells with one hash: refuse the write. */
 void
 accum_cell_collision(AccumRegister *reg, const Datum *values, const bool *nulls)

@@ -23,6 +23,7 @@ extern char *accum_cell_text(AccumRegister *reg, const Datum *values, const bool
 extern void accum_column_check_size(const AccumColumn *column, const char *what, Datum value);
 extern void accum_columns_fetch(TupleTableSlot *row, const AccumColumn *columns,
 								const AttrNumber *attnums, int n, Datum *values, bool *nulls);
+ACCUM_NORETURN extern void accum_cell_changed(AccumRegister *reg);
 ACCUM_NORETURN extern void accum_cell_collision(AccumRegister *reg, const Datum *values,
 												const bool *nulls);
 extern void accum_cell_append_equal(StringInfo sql, AccumRegister *reg,

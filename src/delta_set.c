@@ -284,35 +284,73 @@ spill(AccumDeltaSet *set)
 	MemoryContextReset(set->entries_context);
 }
 
-/* The entry of a cell and day, made if there is none yet. */
+/* Has a movement the hash of its cell?  Most were written with it. */
+static void
+check_hash(AccumDeltaSet *set, const AccumMovement *movement)
+{
+	if (movement->check_hash &&
+		movement->dim_hash != accum_cell_hash(set->reg, movement->dims, movement->nulls))
+		accum_cell_changed(set->reg);
+}
+
+/* The entry of a key, made if there is none yet: then it has no values of dimensions. */
 static AccumDeltaEntry *
-entry_find(AccumDeltaSet *set, SlotKey key, const Datum *dims, const bool *nulls)
+entry_find(AccumDeltaSet *set, SlotKey key, bool *found)
 {
 	AccumDeltaEntry *entry = set->last_added;
-	bool		found;
 	Slot	   *slot;
 
-	if (entry == NULL || entry->dim_hash != key.dim_hash || entry->unit_start != key.day)
+	*found = true;
+	if (entry != NULL && entry->dim_hash == key.dim_hash && entry->unit_start == key.day)
+		return entry;
+	if (set->slots == NULL)
+		set->slots = slots_create(set->entries_context, 16, NULL);
+	slot = slots_insert(set->slots, key, found);
+	if (!*found)
 	{
-		if (set->slots == NULL)
-			set->slots = slots_create(set->entries_context, 16, NULL);
-		slot = slots_insert(set->slots, key, &found);
-		if (!found)
-		{
-			entry = accum_delta_entry_create(set->reg);
-			entry->dim_hash = key.dim_hash;
-			entry->unit_start = key.day;
-			entry_set_dims(set->reg, entry, dims, nulls);
-			slot->entry = entry;
-			set->last_added = entry;
-			return entry;
-		}
-		entry = slot->entry;
-		set->last_added = entry;
+		slot->entry = accum_delta_entry_create(set->reg);
+		slot->entry->dim_hash = key.dim_hash;
+		slot->entry->unit_start = key.day;
 	}
-	if (!accum_cell_equal(set->reg, entry->dims, entry->nulls, dims, nulls))
-		accum_cell_collision(set->reg, dims, nulls);
+	set->last_added = slot->entry;
+	return slot->entry;
+}
+
+/*
+ * The entry of a movement's cell and day.
+ *
+ * What equals the values of an entry has their hash, so this is only looked at, where it
+ * has to be, when an entry is made, and before two cells are said to share a hash.
+ */
+static AccumDeltaEntry *
+entry_of_movement(AccumDeltaSet *set, const AccumMovement *movement)
+{
+	bool		found;
+	AccumDeltaEntry *entry = entry_find(set, (SlotKey) {movement->dim_hash, movement->day}, &found);
+
+	if (!found)
+	{
+		check_hash(set, movement);
+		entry_set_dims(set->reg, entry, movement->dims, movement->nulls);
+	}
+	else if (!accum_cell_equal(set->reg, entry->dims, entry->nulls, movement->dims, movement->nulls))
+	{
+		check_hash(set, movement);
+		accum_cell_collision(set->reg, movement->dims, movement->nulls);
+	}
 	return entry;
+}
+
+/* Add an entry to the one of its cell and day. */
+static void
+add_entry(AccumDeltaSet *set, const AccumDeltaEntry *other)
+{
+	bool		found;
+	AccumDeltaEntry *entry = entry_find(set, (SlotKey) {other->dim_hash, other->unit_start}, &found);
+
+	if (!found)
+		entry_set_dims(set->reg, entry, other->dims, other->nulls);
+	entry_merge(set->reg, entry, other);
 }
 
 /* Get ready for something to be added, within the set's bounds of memory. */
@@ -340,8 +378,7 @@ accum_delta_set_add(AccumDeltaSet *set, const AccumMovement *movement)
 
 	make_room(set, movement->day);
 	old = MemoryContextSwitchTo(set->entries_context);
-	entry = entry_find(set, (SlotKey) {movement->dim_hash, movement->day},
-					   movement->dims, movement->nulls);
+	entry = entry_of_movement(set, movement);
 	entry->movements += movement->sign;
 	if (movement->sign > 0)
 		entry_note_last(entry, movement->recorded_at, &movement->id);
@@ -369,8 +406,7 @@ accum_delta_set_add_entry(AccumDeltaSet *set, const AccumDeltaEntry *entry)
 	make_room(set, entry->unit_start);
 	set->has_deltas = true;
 	old = MemoryContextSwitchTo(set->entries_context);
-	entry_merge(set->reg, entry_find(set, (SlotKey) {entry->dim_hash, entry->unit_start},
-									 entry->dims, entry->nulls), entry);
+	add_entry(set, entry);
 	MemoryContextSwitchTo(old);
 }
 
@@ -423,8 +459,7 @@ accum_delta_set_merge(AccumDeltaSet *set, const AccumDeltaSet *other)
 	{
 		slots_start_iterate(other->slots, &it);
 		while ((slot = slots_iterate(other->slots, &it)) != NULL)
-			entry_merge(set->reg, entry_find(set, slot->key, slot->entry->dims, slot->entry->nulls),
-						slot->entry);
+			add_entry(set, slot->entry);
 	}
 	MemoryContextSwitchTo(old);
 }

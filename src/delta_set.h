@@ -37,6 +37,7 @@ typedef struct AccumDeltaEntry
 typedef struct AccumMovement
 {
 	int64		dim_hash;
+	bool		check_hash;		/* may dim_hash be another one than that of dims? */
 	AccumDay	day;
 	int			sign;
 	TimestampTz recorded_at;

@@ -41,11 +41,14 @@
 
 #define ROWS_NAME "accum_cells"
 
+/* SQL may run triggers of the owner's, which may post to the same cells. */
 static void
-add(AccumRegister *reg, AccumRole role, AccumDeltaSet *set)
+add(AccumRegister *reg, AccumDerivedWriter *writer, AccumRole role, AccumDeltaSet *set)
 {
-	if (!accum_derived_direct_add(reg, role, set))
-		accum_derived_sql_add(reg, role, set);
+	if (accum_derived_direct_add(writer, role, set))
+		return;
+	accum_derived_sql_add(reg, role, set);
+	accum_derived_direct_look_again(writer);
 }
 
 /* The table whose rows tell what cells there are. */
@@ -166,13 +169,17 @@ enter_all_cells(AccumRegister *reg, AccumDeltaSet *set)
 void
 accum_derived_apply(AccumRegister *reg, AccumDeltaSet *set)
 {
+	AccumDerivedWriter *writer;
+
 	if (cell_home(reg) != ACCUM_BALANCE_CACHE)
 		enter_all_cells(reg, set);
+	writer = accum_derived_direct_begin(reg);
 	for (AccumRole role = ACCUM_BALANCE_CACHE; role < ACCUM_ROLES; role++)
 	{
 		if (accum_register_has(reg, role))
-			add(reg, role, set);
+			add(reg, writer, role, set);
 	}
+	accum_derived_direct_end(writer);
 }
 
 /*
@@ -184,6 +191,10 @@ accum_derived_apply(AccumRegister *reg, AccumDeltaSet *set)
 void
 accum_derived_append(AccumRegister *reg, AccumDeltaSet *set)
 {
+	AccumDerivedWriter *writer;
+
 	enter_all_cells(reg, set);
-	add(reg, ACCUM_DELTA, set);
+	writer = accum_derived_direct_begin(reg);
+	add(reg, writer, ACCUM_DELTA, set);
+	accum_derived_direct_end(writer);
 }

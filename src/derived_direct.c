@@ -20,6 +20,7 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/pg_operator.h"
@@ -42,22 +43,71 @@
 #include "row_hint.h"
 #include "stats.h"
 
+/* What the tables written one after the other have in common. */
+struct AccumDerivedWriter
+{
+	AccumRegister *reg;
+	Snapshot	snapshot;		/* NULL when a new one has to be taken */
+	MemoryContext context;		/* of what a table needs while it is written */
+	MemoryContext add_context;	/* of one row to add */
+	MemoryContext row_context;	/* of writing it */
+};
+
 /* One table being written. */
 typedef struct Writer
 {
+	AccumDerivedWriter *all;
 	AccumRegister *reg;
 	AccumRole	role;
 	const AccumRowShape *shape;
 	AccumDirect direct;
-	Snapshot	snapshot;
 	bool		scanning;
 	AccumCellScan scan;			/* while scanning */
 	TupleTableSlot *stored;		/* NULL for deltas, which are only appended */
 	TupleTableSlot *new_row;
 	int64		nrows;			/* written */
-	MemoryContext context;		/* of all but */
-	MemoryContext row_context;	/* one row */
 } Writer;
+
+/* Begin to write derived tables of a register, in the current memory context. */
+AccumDerivedWriter *
+accum_derived_direct_begin(AccumRegister *reg)
+{
+	AccumDerivedWriter *all = palloc0(sizeof(AccumDerivedWriter));
+
+	all->reg = reg;
+	all->context = AllocSetContextCreate(CurrentMemoryContext, "accum derived tables",
+										 ALLOCSET_SMALL_SIZES);
+	all->add_context = AllocSetContextCreate(all->context, "accum derived row to add",
+											 ALLOCSET_SMALL_SIZES);
+	all->row_context = AllocSetContextCreate(all->context, "accum derived row",
+											 ALLOCSET_SMALL_SIZES);
+	return all;
+}
+
+/* The next table, or the next look at this one, has to show what is there by then. */
+void
+accum_derived_direct_look_again(AccumDerivedWriter *all)
+{
+	if (all->snapshot != NULL)
+		UnregisterSnapshot(all->snapshot);
+	all->snapshot = NULL;
+}
+
+static Snapshot
+snapshot(Writer *writer)
+{
+	if (writer->all->snapshot == NULL)
+		writer->all->snapshot = accum_direct_snapshot();
+	return writer->all->snapshot;
+}
+
+void
+accum_derived_direct_end(AccumDerivedWriter *all)
+{
+	accum_derived_direct_look_again(all);
+	MemoryContextDelete(all->context);
+	pfree(all);
+}
 
 /* Is a column, by number, of the type that a row's column has, and not NULL? */
 static bool
@@ -99,7 +149,7 @@ open_scan(Writer *writer)
 	AccumRole	role = writer->role;
 
 	if (!accum_cell_scan_open(&writer->scan, reg, reg->relations[role], &reg->columns[role],
-							  writer->snapshot))
+							  snapshot(writer)))
 		return false;
 	writer->scanning = accum_cell_scan_by_key(&writer->scan, accum_row_by_unit(role));
 	if (!writer->scanning)
@@ -147,28 +197,24 @@ table_is_writable(Writer *writer, Relation rel)
 
 /* Open a table to write it; false when that has to be done with SQL. */
 static bool
-writer_open(Writer *writer, AccumRegister *reg, AccumRole role)
+writer_open(Writer *writer, AccumDerivedWriter *all, AccumRole role)
 {
-	Relation	rel = table_open(reg->relations[role], RowExclusiveLock);
+	Relation	rel = table_open(all->reg->relations[role], RowExclusiveLock);
 
 	memset(writer, 0, sizeof(*writer));
-	writer->reg = reg;
+	writer->all = all;
+	writer->reg = all->reg;
 	writer->role = role;
-	writer->snapshot = accum_direct_snapshot();
-	writer->shape = accum_row_shape(reg, role);
+	writer->shape = accum_row_shape(writer->reg, role);
 	if (!table_is_writable(writer, rel))
 	{
-		UnregisterSnapshot(writer->snapshot);
 		table_close(rel, NoLock);
 		return false;
 	}
 	accum_direct_open(&writer->direct, rel, role != ACCUM_DELTA);
 	if (role != ACCUM_DELTA)
 		writer->stored = table_slot_create(rel, NULL);
-	writer->new_row = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsVirtual);
-	writer->context = CurrentMemoryContext;
-	writer->row_context = AllocSetContextCreate(CurrentMemoryContext, "accum derived row",
-												ALLOCSET_SMALL_SIZES);
+	writer->new_row = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsHeapTuple);
 	return true;
 }
 
@@ -180,8 +226,6 @@ writer_close(Writer *writer)
 	if (writer->stored != NULL)
 		ExecDropSingleTupleTableSlot(writer->stored);
 	ExecDropSingleTupleTableSlot(writer->new_row);
-	MemoryContextDelete(writer->row_context);
-	UnregisterSnapshot(writer->snapshot);
 	accum_stats_add(writer->reg, ACCUM_STAT_DERIVED_ROWS, writer->nrows);
 	accum_direct_close(&writer->direct);
 	table_close(writer->direct.rel, NoLock);
@@ -192,8 +236,7 @@ static void
 writer_refresh(Writer *writer)
 {
 	close_scan(writer);
-	UnregisterSnapshot(writer->snapshot);
-	writer->snapshot = accum_direct_snapshot();
+	accum_derived_direct_look_again(writer->all);
 }
 
 /* Bring the stored row of a key into the writer's slot; false when there is none. */
@@ -203,18 +246,17 @@ find_row(Writer *writer, int64 dim_hash, AccumDay unit)
 	MemoryContext old;
 	bool		found;
 
-	if (accum_row_hint_follow(writer->reg, writer->role, writer->direct.rel, writer->snapshot,
-							  dim_hash, unit, writer->stored))
+	if (accum_row_hint_follow(&writer->reg->columns[writer->role], writer->direct.rel,
+							  snapshot(writer), dim_hash, unit, writer->stored))
 		return true;
 
 	/* What a scan allocates while it goes on lives as long as it does. */
-	old = MemoryContextSwitchTo(writer->context);
+	old = MemoryContextSwitchTo(writer->all->context);
 	if (!writer->scanning && !open_scan(writer))
 		elog(ERROR, "relation \"%s\" has lost its primary key",
 			 RelationGetRelationName(writer->direct.rel));
 	accum_cell_scan_find_key(&writer->scan, dim_hash, unit);
-	found = accum_row_hint_scan(writer->reg, writer->role, writer->scan.scan, dim_hash, unit,
-								writer->stored);
+	found = accum_row_hint_scan(writer->scan.scan, dim_hash, unit, writer->stored);
 	MemoryContextSwitchTo(old);
 	return found;
 }
@@ -243,6 +285,16 @@ add_count(Writer *writer, const TupleTableSlot *row, int i)
 	*value = Int64GetDatum(DatumGetInt64(*value) + DatumGetInt64(row->tts_values[i]));
 }
 
+/* Make of the values in new_row the row that they are of. */
+static void
+form_row(Writer *writer)
+{
+	TupleTableSlot *row = writer->new_row;
+
+	ExecStoreHeapTuple(heap_form_tuple(row->tts_tupleDescriptor, row->tts_values, row->tts_isnull),
+					   row, true);
+}
+
 /* Make new_row the version of the stored row that a row leads to; false when it cannot be. */
 static bool
 make_version(Writer *writer, const TupleTableSlot *row)
@@ -253,7 +305,6 @@ make_version(Writer *writer, const TupleTableSlot *row)
 	int			natts = RelationGetNumberOfAttributes(writer->direct.rel);
 
 	slot_getallattrs(stored);
-	ExecClearTuple(writer->new_row);
 	memcpy(writer->new_row->tts_values, stored->tts_values, sizeof(Datum) * natts);
 	memcpy(writer->new_row->tts_isnull, stored->tts_isnull, sizeof(bool) * natts);
 	for (int i = 0; i < writer->reg->nresources * sums_each; i++)
@@ -269,28 +320,36 @@ make_version(Writer *writer, const TupleTableSlot *row)
 	if (shape->version >= 0)
 		add_count(writer, row, shape->version);
 	add_count(writer, row, shape->movements_count);
-	ExecStoreVirtualTuple(writer->new_row);
+	form_row(writer);
 	return true;
 }
 
-/* Update the stored row, unless that is in vain; false when it has gone. */
+/*
+ * Update the stored row, unless that is in vain; false when it has gone.
+ *
+ * Who has changed this row has most likely changed others of the cell.
+ */
 static bool
 update_row(Writer *writer, const TupleTableSlot *row)
 {
-	do
+	bool		changed = false;
+
+	while (make_version(writer, row) &&
+		   !accum_direct_update(&writer->direct, writer->stored, writer->new_row, snapshot(writer)))
 	{
-		if (!make_version(writer, row) ||
-			accum_direct_update(&writer->direct, writer->stored, writer->new_row, writer->snapshot))
-			return true;
-	} while (!TTS_EMPTY(writer->stored));
-	return false;
+		if (TTS_EMPTY(writer->stored))
+			return false;
+		changed = true;
+	}
+	if (changed)
+		writer_refresh(writer);
+	return true;
 }
 
 /* Put a row's values where the table has them. */
 static void
-make_row(Writer *writer, const TupleTableSlot *row)
+set_values(Writer *writer, const TupleTableSlot *row)
 {
-	ExecClearTuple(writer->new_row);
 	for (int i = 0; i < writer->shape->desc->natts; i++)
 	{
 		int			column = writer->shape->attnums[i] - 1;
@@ -298,7 +357,6 @@ make_row(Writer *writer, const TupleTableSlot *row)
 		writer->new_row->tts_values[column] = row->tts_values[i];
 		writer->new_row->tts_isnull[column] = row->tts_isnull[i];
 	}
-	ExecStoreVirtualTuple(writer->new_row);
 }
 
 /* Append a delta. */
@@ -308,13 +366,14 @@ append_row(Writer *writer, const TupleTableSlot *row)
 	const AccumDeltaColumns *columns = &writer->reg->delta_columns;
 	pg_uuid_t	id;
 
-	make_row(writer, row);
+	set_values(writer, row);
 	accum_movement_id_next(&id);
 	writer->new_row->tts_values[columns->id - 1] = UUIDPGetDatum(&id);
 	writer->new_row->tts_isnull[columns->id - 1] = false;
 	writer->new_row->tts_values[columns->created_at - 1] =
 		TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
 	writer->new_row->tts_isnull[columns->created_at - 1] = false;
+	form_row(writer);
 	accum_direct_insert(&writer->direct, writer->new_row);
 }
 
@@ -341,7 +400,8 @@ upsert_row(Writer *writer, const TupleTableSlot *row)
 		}
 		else
 		{
-			make_row(writer, row);
+			set_values(writer, row);
+			form_row(writer);
 			if (accum_direct_insert_new(&writer->direct, writer->new_row))
 				return;
 			if (IsolationUsesXactSnapshot())
@@ -354,15 +414,16 @@ upsert_row(Writer *writer, const TupleTableSlot *row)
 static void
 write_row(Writer *writer, const TupleTableSlot *row)
 {
-	MemoryContext old = MemoryContextSwitchTo(writer->row_context);
+	MemoryContext old = MemoryContextSwitchTo(writer->all->row_context);
 
 	if (writer->role == ACCUM_DELTA)
 		append_row(writer, row);
 	else
 		upsert_row(writer, row);
 	writer->nrows++;
+	ExecClearTuple(writer->new_row);
 	MemoryContextSwitchTo(old);
-	MemoryContextReset(writer->row_context);
+	MemoryContextReset(writer->all->row_context);
 }
 
 /* Write rows of several units in the order of (period, dim_hash). */
@@ -398,8 +459,6 @@ static bool
 write_part(Writer *writer, AccumDeltaSet *set, AccumRowKind kind)
 {
 	TupleTableSlot *row = MakeSingleTupleTableSlot(writer->shape->desc, &TTSOpsVirtual);
-	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "accum derived row to add",
-												  ALLOCSET_SMALL_SIZES);
 	Tuplesortstate *sort = NULL;
 	const AccumDeltaEntry *entry;
 	bool		more = false;
@@ -409,7 +468,7 @@ write_part(Writer *writer, AccumDeltaSet *set, AccumRowKind kind)
 		sort = begin_sort(writer);
 	while ((entry = accum_delta_set_next(set)) != NULL)
 	{
-		MemoryContext old = MemoryContextSwitchTo(scratch);
+		MemoryContext old = MemoryContextSwitchTo(writer->all->add_context);
 
 		if (accum_row_fill(writer->reg, writer->role, kind, entry, row))
 			more = true;
@@ -418,12 +477,11 @@ write_part(Writer *writer, AccumDeltaSet *set, AccumRowKind kind)
 		else
 			write_row(writer, row);
 		MemoryContextSwitchTo(old);
-		MemoryContextReset(scratch);
+		MemoryContextReset(writer->all->add_context);
 	}
 	if (sort != NULL)
 		write_sorted(writer, sort);
 	ExecDropSingleTupleTableSlot(row);
-	MemoryContextDelete(scratch);
 	return more;
 }
 
@@ -431,24 +489,24 @@ write_part(Writer *writer, AccumDeltaSet *set, AccumRowKind kind)
  * Add a delta set to one table, deltas too large for it in two parts.  Returns
  * false, with nothing done, when that has to be done with SQL.
  *
- * Runs as the owner of the register.  Each part has a snapshot of its own: a row's
- * second change is a later command's, and has to see the first; and a trigger of the
- * owner's on the table before may have posted to the same cells.
+ * Runs as the owner of the register.  A second part needs a snapshot of its own: a
+ * row's second change is a later command's, and has to see the first.
  */
 bool
-accum_derived_direct_add(AccumRegister *reg, AccumRole role, AccumDeltaSet *set)
+accum_derived_direct_add(AccumDerivedWriter *all, AccumRole role, AccumDeltaSet *set)
 {
 	Writer		writer;
 	bool		more;
 
-	if (!writer_open(&writer, reg, role))
+	if (!writer_open(&writer, all, role))
 		return false;
 	more = write_part(&writer, set, ACCUM_ROW_FIRST);
 	writer_close(&writer);
 	if (!more)
 		return true;
-	if (!writer_open(&writer, reg, role))
-		elog(ERROR, "relation %s changed while it was written", reg->relation_names[role]);
+	accum_derived_direct_look_again(all);
+	if (!writer_open(&writer, all, role))
+		elog(ERROR, "relation %s changed while it was written", all->reg->relation_names[role]);
 	(void) write_part(&writer, set, ACCUM_ROW_REST);
 	writer_close(&writer);
 	return true;

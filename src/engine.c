@@ -163,37 +163,66 @@ accum_change_abandon(AccumChange *change)
 	open_change = change->outer;
 }
 
-static Datum
-value_fetch(TupleTableSlot *slot, AttrNumber attnum)
+static void
+check_not_null(const TupleTableSlot *slot, AttrNumber attnum)
 {
-	bool		isnull;
-	Datum		value = slot_getattr(slot, attnum, &isnull);
-
-	if (isnull)
+	if (slot->tts_isnull[attnum - 1])
 		ereport(ERROR,
 				(errcode(ERRCODE_NOT_NULL_VIOLATION),
 				 errmsg("column \"%s\" of a movement must not be null",
 						NameStr(TupleDescAttr(slot->tts_tupleDescriptor, attnum - 1)->attname))));
-	return value;
 }
 
-/*
- * A written row is as _movement_prepare left it, unless a trigger that fired
- * later changed it: then its sums would go to another cell, or nowhere.
- */
+/* The value of a column that must have one, of a row that has been taken apart. */
+static Datum
+value_fetch(const TupleTableSlot *slot, AttrNumber attnum)
+{
+	check_not_null(slot, attnum);
+	return slot->tts_values[attnum - 1];
+}
+
+/* Is the period, and is each number, of a written row still one that is allowed? */
 static void
 check_written(AccumRegister *reg, const AccumMovement *movement, TimestampTz period)
 {
-	bool		right = accum_period_valid(&reg->zone, period) &&
-		movement->dim_hash == accum_cell_hash(reg, movement->dims, movement->nulls);
+	bool		right = accum_period_valid(&reg->zone, period);
 
 	for (int i = 0; i < reg->nresources; i++)
 		right = right && accum_value_finite(reg->resources[i].type, movement->resources[i]);
 	if (!right)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("a movement of register \"%s\" was changed after it was checked", reg->name),
-				 errhint("Give triggers that change movements names that sort before \"zz_accum_prepare\".")));
+		accum_cell_changed(reg);
+}
+
+/*
+ * Add a row of a transition table to a change.  dims, resources and nulls are room for
+ * values.
+ *
+ * A written row is as _movement_prepare left it, unless a trigger that fired later
+ * changed it: so it is looked at again.
+ */
+static void
+change_add_row(AccumChange *change, TupleTableSlot *slot, int sign, Datum *dims, Datum *resources,
+			   bool *nulls)
+{
+	AccumRegister *reg = change->reg;
+	AccumMovement movement = {.sign = sign,.check_hash = sign > 0,.dims = dims,.nulls = nulls,.resources = resources};
+	TimestampTz period;
+
+	slot_getallattrs(slot);
+	period = DatumGetTimestampTz(value_fetch(slot, reg->period_attnum));
+	for (int i = 0; i < reg->nresources; i++)
+		check_not_null(slot, reg->resources[i].attnum);
+	accum_columns_fetch(slot, reg->dims, NULL, reg->ndims, dims, nulls);
+	accum_columns_fetch(slot, reg->resources, NULL, reg->nresources, resources, nulls + reg->ndims);
+	movement.dim_hash = DatumGetInt64(value_fetch(slot, reg->hash_attnum));
+	movement.recorded_at = DatumGetTimestampTz(value_fetch(slot, reg->recorded_at_attnum));
+	movement.id = *DatumGetUUIDP(value_fetch(slot, reg->id_attnum));
+	if (sign > 0)
+		check_written(reg, &movement, period);
+	accum_horizon_check_period(reg, period);
+	movement.day = accum_zone_day(&reg->zone, period);
+	accum_change_add(change, &movement,
+					 sign > 0 ? value_fetch(slot, reg->recorder.attnum) : (Datum) 0);
 }
 
 static void
@@ -211,27 +240,11 @@ change_add_rows(AccumChange *change, TupleDesc desc, Tuplestorestate *rows, int 
 	tuplestore_rescan(rows);
 	while (tuplestore_gettupleslot(rows, true, false, slot))
 	{
-		AccumMovement movement = {.sign = sign,.dims = dims,.nulls = nulls,.resources = resources};
 		MemoryContext old = MemoryContextSwitchTo(row_context);
-		TimestampTz period = DatumGetTimestampTz(value_fetch(slot, reg->period_attnum));
 
 		CHECK_FOR_INTERRUPTS();
-		accum_columns_fetch(slot, reg->dims, NULL, reg->ndims, dims, nulls);
-		for (int i = 0; i < reg->nresources; i++)
-			(void) value_fetch(slot, reg->resources[i].attnum);
-		accum_columns_fetch(slot, reg->resources, NULL, reg->nresources, resources,
-							nulls + reg->ndims);
-		movement.dim_hash = DatumGetInt64(value_fetch(slot, reg->hash_attnum));
-		movement.recorded_at = DatumGetTimestampTz(value_fetch(slot, reg->recorded_at_attnum));
-		movement.id = *DatumGetUUIDP(value_fetch(slot, reg->id_attnum));
-		if (sign > 0)
-			check_written(reg, &movement, period);
-		accum_horizon_check_period(reg, period);
-		movement.day = accum_zone_day(&reg->zone, period);
+		change_add_row(change, slot, sign, dims, resources, nulls);
 		MemoryContextSwitchTo(old);
-
-		accum_change_add(change, &movement,
-						 sign > 0 ? value_fetch(slot, reg->recorder.attnum) : (Datum) 0);
 		MemoryContextReset(row_context);
 	}
 	ExecDropSingleTupleTableSlot(slot);

@@ -136,7 +136,6 @@ typedef struct AccumRegister
 	struct AccumClosings *closings; /* closing.c's, NULL until needed */
 	struct AccumBatchShape *batch_shape;	/* movement_json.c's, NULL until needed */
 	struct AccumRowShape *row_shapes[ACCUM_ROLES];	/* derived_row.c's, NULL until needed */
-	struct hints_hash *row_hints[ACCUM_ROLES];	/* row_hint.c's, NULL until needed */
 	char	   *relation_names[ACCUM_ROLES];	/* qualified and quoted */
 	bool		has_code[ACCUM_ROLES];	/* see accum_register_runs_nothing */
 	AccumVerdict direct[ACCUM_ROLES];	/* can it be written straight?  kept by who asks */

@@ -3,9 +3,9 @@
  *		Where rows of derived tables were found, to find them there again.
  *
  * Who posts to a cell has often posted to it before: the rows of its cache, year,
- * month and day are where they were, or close by.  A register's entry remembers, for
- * each derived table, the index entry's tid and the buffer of some rows.  Following
- * such a hint costs a fraction of descending the index.
+ * month and day are where they were, or close by.  The session remembers the index
+ * entry's tid and the buffer of some rows.  Following such a hint costs a fraction of
+ * descending the index.
  *
  * A hint may be wrong in any way and is then as good as none.  The buffer is taken
  * only if it still holds the block (ReadRecentBuffer), so a block that a VACUUM has
@@ -26,13 +26,14 @@
 #include "compat.h"
 #include "row_hint.h"
 
-/* So many hints for one table; then all are forgotten. */
-#define MAX_HINTS 2048
+/* So many hints, for all tables; then all are forgotten. */
+#define MAX_HINTS 8192
 
 typedef struct HintKey
 {
 	int64		hash;
 	AccumDay	unit;			/* ACCUM_DAY_MIN in the cache */
+	Oid			relation;
 } HintKey;
 
 typedef struct Hint
@@ -47,23 +48,27 @@ typedef struct Hint
 #define SH_ELEMENT_TYPE Hint
 #define SH_KEY_TYPE HintKey
 #define SH_KEY key
-#define SH_HASH_KEY(tb, key) murmurhash32((uint32) (key).hash ^ (uint32) (key).unit)
-#define SH_EQUAL(tb, a, b) ((a).hash == (b).hash && (a).unit == (b).unit)
+#define SH_HASH_KEY(tb, key) murmurhash32((uint32) (key).hash ^ (uint32) (key).unit ^ (key).relation)
+#define SH_EQUAL(tb, a, b) \
+	((a).hash == (b).hash && (a).unit == (b).unit && (a).relation == (b).relation)
 #define SH_SCOPE static inline
 #define SH_DECLARE
 #define SH_DEFINE
 #include "lib/simplehash.h"
 
-/* Remember where a row of a register's table was found. */
+/* Of this session, NULL until there is one. */
+static hints_hash *hints = NULL;
+
+/* Remember where a row was found. */
 static void
-note(AccumRegister *reg, AccumRole role, HintKey key, Buffer buffer, ItemPointer tid)
+note(HintKey key, Buffer buffer, ItemPointer tid)
 {
-	hints_hash *hints = reg->row_hints[role];
 	Hint	   *hint;
 	bool		found;
 
 	if (hints == NULL)
-		hints = reg->row_hints[role] = hints_create(reg->context, 16, NULL);
+		hints = hints_create(AllocSetContextCreate(TopMemoryContext, "accum row hints",
+												   ALLOCSET_SMALL_SIZES), 16, NULL);
 	if (hints->members == MAX_HINTS)
 		hints_reset(hints);
 	hint = hints_insert(hints, key, &found);
@@ -87,11 +92,11 @@ row_has_key(const AccumCellColumns *columns, TupleTableSlot *slot, int64 hash, A
  * of a table kept by unit.  True when it is there, in a slot of the table.
  */
 bool
-accum_row_hint_follow(AccumRegister *reg, AccumRole role, Relation rel, Snapshot snapshot,
+accum_row_hint_follow(const AccumCellColumns *columns, Relation rel, Snapshot snapshot,
 					  int64 hash, AccumDay unit, TupleTableSlot *slot)
 {
-	HintKey		key = {hash, unit};
-	Hint	   *hint = reg->row_hints[role] != NULL ? hints_lookup(reg->row_hints[role], key) : NULL;
+	HintKey		key = {hash, unit, RelationGetRelid(rel)};
+	Hint	   *hint = hints != NULL ? hints_lookup(hints, key) : NULL;
 	HeapTuple	tuple = &((BufferHeapTupleTableSlot *) slot)->base.tupdata;
 	ItemPointerData tid;
 	bool		found;
@@ -114,7 +119,7 @@ accum_row_hint_follow(AccumRegister *reg, AccumRole role, Relation rel, Snapshot
 		return false;
 	}
 	ExecStorePinnedBufferHeapTuple(tuple, slot, hint->buffer);
-	if (row_has_key(&reg->columns[role], slot, hash, unit))
+	if (row_has_key(columns, slot, hash, unit))
 		return true;
 	ExecClearTuple(slot);
 	return false;
@@ -126,9 +131,9 @@ accum_row_hint_follow(AccumRegister *reg, AccumRole role, Relation rel, Snapshot
  * lives as long as the scan.
  */
 bool
-accum_row_hint_scan(AccumRegister *reg, AccumRole role, IndexScanDesc scan, int64 hash,
-					AccumDay unit, TupleTableSlot *slot)
+accum_row_hint_scan(IndexScanDesc scan, int64 hash, AccumDay unit, TupleTableSlot *slot)
 {
+	HintKey		key = {hash, unit, RelationGetRelid(scan->heapRelation)};
 	ItemPointer tid;
 
 	while ((tid = index_getnext_tid(scan, ForwardScanDirection)) != NULL)
@@ -138,8 +143,7 @@ accum_row_hint_scan(AccumRegister *reg, AccumRole role, IndexScanDesc scan, int6
 
 		if (index_fetch_heap(scan, slot))
 		{
-			note(reg, role, (HintKey) {hash, unit}, ((BufferHeapTupleTableSlot *) slot)->buffer,
-				 &root);
+			note(key, ((BufferHeapTupleTableSlot *) slot)->buffer, &root);
 			return true;
 		}
 	}

@@ -10,10 +10,10 @@
 #include "registry.h"
 #include "utils/snapshot.h"
 
-extern bool accum_row_hint_follow(AccumRegister *reg, AccumRole role, Relation rel,
+extern bool accum_row_hint_follow(const AccumCellColumns *columns, Relation rel,
 								  Snapshot snapshot, int64 hash, AccumDay unit,
 								  TupleTableSlot *slot);
-extern bool accum_row_hint_scan(AccumRegister *reg, AccumRole role, IndexScanDesc scan,
-								int64 hash, AccumDay unit, TupleTableSlot *slot);
+extern bool accum_row_hint_scan(IndexScanDesc scan, int64 hash, AccumDay unit,
+								TupleTableSlot *slot);
 
 #endif							/* ACCUM_ROW_HINT_H */

@@ -50,16 +50,16 @@ called_wrongly(const char *function)
 }
 
 static Datum
-value_fetch(HeapTuple row, TupleDesc desc, AttrNumber attnum)
+value_fetch(TupleTableSlot *row, AttrNumber attnum)
 {
 	bool		isnull;
-	Datum		value = heap_getattr(row, attnum, desc, &isnull);
+	Datum		value = slot_getattr(row, attnum, &isnull);
 
 	if (isnull)
 		ereport(ERROR,
 				(errcode(ERRCODE_NOT_NULL_VIOLATION),
 				 errmsg("column \"%s\" of a movement must not be null",
-						NameStr(TupleDescAttr(desc, attnum - 1)->attname))));
+						NameStr(TupleDescAttr(row->tts_tupleDescriptor, attnum - 1)->attname))));
 	return value;
 }
 
@@ -76,17 +76,23 @@ check_period(AccumRegister *reg, Datum period)
 	accum_horizon_check_period(reg, instant);
 }
 
+static bool
+text_is(const text *value, const char *word)
+{
+	return VARSIZE_ANY_EXHDR(value) == strlen(word) &&
+		memcmp(VARDATA_ANY(value), word, strlen(word)) == 0;
+}
+
 static void
 check_movement_type(Datum value)
 {
-	char	   *type = TextDatumGetCString(value);
+	text	   *type = DatumGetTextPP(value);
 
-	if (strcmp(type, "regular") != 0 && strcmp(type, "adjustment") != 0)
+	if (!text_is(type, "regular") && !text_is(type, "adjustment"))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid movement_type: \"%s\"", type),
+				 errmsg("invalid movement_type: \"%s\"", text_to_cstring(type)),
 				 errhint("Valid values are \"regular\" and \"adjustment\".")));
-	pfree(type);
 }
 
 static void
@@ -98,6 +104,55 @@ check_resource(const AccumColumn *column, Datum value)
 				 errmsg("resource \"%s\" must be finite", column->name)));
 }
 
+/* Where in a tuple a column's value is, NULL when it has none. */
+static char *
+value_address(HeapTuple row, TupleDesc desc, AttrNumber attnum)
+{
+	char	   *data = (char *) row->t_data + row->t_data->t_hoff;
+	uint32		offset = 0;
+
+	if (heap_attisnull(row, attnum, NULL))
+		return NULL;
+	for (int i = 0; i < attnum; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(desc, i);
+
+		if (HeapTupleHasNulls(row) && att_isnull(i, row->t_data->t_bits))
+			continue;
+		offset = att_align_pointer(offset, attribute->attalign, attribute->attlen, data + offset);
+		if (i < attnum - 1)
+			offset = att_addlength_pointer(offset, attribute->attlen, data + offset);
+	}
+	return data + offset;
+}
+
+/*
+ * Put the cell's hash into a row that is about to be written; returns the row.
+ *
+ * It is put where the default's 0 is, in the executor's own copy of the row, which it
+ * makes for BEFORE triggers and has twice, as slot and as tuple.  A tuple of ours would
+ * have to be taken apart again, for each row.  Only where NULL leaves no room for the
+ * hash it needs another tuple.
+ */
+static HeapTuple
+set_hash(TriggerData *trigger, AttrNumber attnum, int64 hash)
+{
+	HeapTuple	row = trigger->tg_trigtuple;
+	TupleDesc	desc = RelationGetDescr(trigger->tg_relation);
+	TupleTableSlot *slot = trigger->tg_trigslot;
+	char	   *place = value_address(row, desc, attnum);
+	Datum		value = Int64GetDatum(hash);
+	int			column = attnum;
+	bool		isnull = false;
+
+	if (place == NULL)
+		return heap_modify_tuple_by_cols(row, desc, 1, &column, &value, &isnull);
+	memcpy(place, &hash, sizeof(hash));
+	if (attnum <= slot->tts_nvalid)
+		slot->tts_values[attnum - 1] = value;
+	return row;
+}
+
 /*
  * accum._movement_prepare(), BEFORE INSERT FOR EACH ROW on movements
  *
@@ -107,38 +162,29 @@ Datum
 accum_movement_prepare(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = trigger_data(fcinfo, "_movement_prepare");
-	HeapTuple	row = trigger->tg_trigtuple;
-	TupleDesc	desc = RelationGetDescr(trigger->tg_relation);
+	TupleTableSlot *row = trigger->tg_trigslot;
 	AccumLeaf  *leaf;
 	AccumRegister *reg;
-	Datum		value;
 	Datum		dims[ACCUM_MAX_COLUMNS];
 	bool		nulls[ACCUM_MAX_COLUMNS];
-	bool		isnull;
-	int			hash_column;
 
 	if (!TRIGGER_FIRED_BEFORE(trigger->tg_event) || !TRIGGER_FIRED_FOR_ROW(trigger->tg_event) ||
 		!TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
 		called_wrongly("_movement_prepare");
 	reg = accum_leaf_register(trigger->tg_relation, &leaf);
 
-	check_period(reg, value_fetch(row, desc, leaf->period));
-	check_movement_type(value_fetch(row, desc, leaf->movement_type));
-	accum_column_check_size(&reg->recorder, "column", value_fetch(row, desc, leaf->recorder));
+	check_period(reg, value_fetch(row, leaf->period));
+	check_movement_type(value_fetch(row, leaf->movement_type));
+	accum_column_check_size(&reg->recorder, "column", value_fetch(row, leaf->recorder));
 	for (int i = 0; i < reg->nresources; i++)
-		check_resource(&reg->resources[i], value_fetch(row, desc, leaf->resources[i]));
+		check_resource(&reg->resources[i], value_fetch(row, leaf->resources[i]));
 	for (int i = 0; i < reg->ndims; i++)
 	{
-		dims[i] = heap_getattr(row, leaf->dims[i], desc, &nulls[i]);
+		dims[i] = slot_getattr(row, leaf->dims[i], &nulls[i]);
 		if (!nulls[i])
 			accum_column_check_size(&reg->dims[i], "dimension", dims[i]);
 	}
-
-	hash_column = leaf->dim_hash;
-	value = Int64GetDatum(accum_cell_hash(reg, dims, nulls));
-	isnull = false;
-	return PointerGetDatum(heap_modify_tuple_by_cols(row, desc, 1, &hash_column,
-													 &value, &isnull));
+	return PointerGetDatum(set_hash(trigger, leaf->dim_hash, accum_cell_hash(reg, dims, nulls)));
 }
 
 /*
