@@ -23,10 +23,11 @@ CREATE TABLE accum._registers (
     created_at    timestamptz NOT NULL DEFAULT now(),
     updated_at    timestamptz NOT NULL DEFAULT now(),
     archived_before    date,
-    archived_movements bigint NOT NULL DEFAULT 0
+    archived_movements bigint NOT NULL DEFAULT 0,
+    history       boolean NOT NULL DEFAULT false
 );
 COMMENT ON TABLE accum._registers IS
-    'The registers of this database, one row each. dimensions, resources and attributes are arrays of {"name", "type"} in column order, limits is an array of {"name", "check", "every_date"}. archived_before: the first day that is not archived, NULL when nothing is; archived_movements: how many movements before it there were.';
+    'The registers of this database, one row each. dimensions, resources and attributes are arrays of {"name", "type"} in column order, limits is an array of {"name", "check", "every_date"}. archived_before: the first day that is not archived, NULL when nothing is; archived_movements: how many movements before it there were. history: movements are never removed, reversals are added.';
 GRANT SELECT ON accum._registers TO PUBLIC;
 
 CREATE TABLE accum._register_relations (

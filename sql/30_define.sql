@@ -6,12 +6,12 @@ CREATE FUNCTION accum.register_create(
     partition_by text DEFAULT 'month', high_write boolean DEFAULT false,
     recorder_type text DEFAULT 'text', time_zone text DEFAULT 'UTC',
     attributes jsonb DEFAULT NULL, year_start integer DEFAULT 1,
-    limits jsonb DEFAULT NULL)
+    limits jsonb DEFAULT NULL, history boolean DEFAULT false)
     RETURNS void
     LANGUAGE C VOLATILE
     AS 'MODULE_PATHNAME', 'accum_register_create';
-COMMENT ON FUNCTION accum.register_create(text, jsonb, jsonb, text, text, text, boolean, text, text, jsonb, integer, jsonb) IS
-    'Create a register; the caller owns its tables and functions. name: lower-case letters, digits, underscores, at most 42 bytes. dimensions, resources, attributes: {name: type} or [{"name", "type"}]. kind: balance or turnover. totals_period: finest totals kept, day, month or year. partition_by: day, month, quarter or year. time_zone: calendar of totals, partitions and bounds. year_start: first month of a year. limits: [{"name", "check", "every_date"}], where check is an SQL expression over dimensions and resources that no new balance may make false; NULL is none. Errors: 22023 for bad arguments, 42710 when the register exists, 42501 without CREATE on schema accum.';
+COMMENT ON FUNCTION accum.register_create(text, jsonb, jsonb, text, text, text, boolean, text, text, jsonb, integer, jsonb, boolean) IS
+    'Create a register; the caller owns its tables and functions. name: lower-case letters, digits, underscores, at most 42 bytes. dimensions, resources, attributes: {name: type} or [{"name", "type"}]. kind: balance or turnover. totals_period: finest totals kept, day, month or year. partition_by: day, month, quarter or year. time_zone: calendar of totals, partitions and bounds. year_start: first month of a year. limits: [{"name", "check", "every_date"}], where check is an SQL expression over dimensions and resources that no new balance may make false; NULL is none. history: movements are never removed, unpost and repost add reversals (NULL: false). Errors: 22023 for bad arguments, 42710 when the register exists, 42501 without CREATE on schema accum.';
 
 CREATE FUNCTION accum.register_create_sql(
     name text, dimensions jsonb, resources jsonb,
@@ -19,11 +19,11 @@ CREATE FUNCTION accum.register_create_sql(
     partition_by text DEFAULT 'month', high_write boolean DEFAULT false,
     recorder_type text DEFAULT 'text', time_zone text DEFAULT 'UTC',
     attributes jsonb DEFAULT NULL, year_start integer DEFAULT 1,
-    limits jsonb DEFAULT NULL)
+    limits jsonb DEFAULT NULL, history boolean DEFAULT false)
     RETURNS text
     LANGUAGE C STABLE
     AS 'MODULE_PATHNAME', 'accum_register_create_sql';
-COMMENT ON FUNCTION accum.register_create_sql(text, jsonb, jsonb, text, text, text, boolean, text, text, jsonb, integer, jsonb) IS
+COMMENT ON FUNCTION accum.register_create_sql(text, jsonb, jsonb, text, text, text, boolean, text, text, jsonb, integer, jsonb, boolean) IS
     'The SQL that register_create with the same arguments would run, but for the registry''s rows and the first partitions.';
 
 CREATE FUNCTION accum.register_alter(
@@ -40,7 +40,7 @@ CREATE FUNCTION accum.register_clear(p_name text, force boolean DEFAULT false) R
     LANGUAGE C VOLATILE
     AS 'MODULE_PATHNAME', 'accum_register_clear';
 COMMENT ON FUNCTION accum.register_clear(text, boolean) IS
-    'Empty a register: its movements, documents, balances and totals; the caller must own it. Locks the register against readers, too. Errors: 42704 when there is none, 55000 when it holds movements and force is not true (NULL: false), or when any of it is closed.';
+    'Empty a register: its movements, documents, balances and totals; the caller must own it. Locks the register against readers, too. Errors: 42704 when there is none, 55000 when it holds movements and force is not true (NULL: false), when any of it is closed, and when it was created with history.';
 
 CREATE FUNCTION accum.register_drop(name text, force boolean DEFAULT false) RETURNS void
     LANGUAGE C VOLATILE
@@ -86,6 +86,7 @@ BEGIN ATOMIC
         'time_zone', r.time_zone,
         'year_start', r.year_start,
         'limits', r.limits,
+        'history', r.history,
         'closed_through', (SELECT max(c.through) FROM accum.register_closings c
                            WHERE c.register = r.name AND c.dimensions IS NULL AND c.reopened_at IS NULL),
         'created_at', r.created_at,

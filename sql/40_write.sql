@@ -7,17 +7,21 @@ CREATE FUNCTION accum.register_post(p_register text, p_data jsonb, p_once boolea
 COMMENT ON FUNCTION accum.register_post(text, jsonb, boolean) IS
     'Store movements, one JSON object or an array of them, all or nothing; returns their number. Keys: recorder, period, every dimension (null is the cell without one), resources (absent: 0), movement_type. p_once (NULL: false): documents that are known already are not posted again if they have exactly these movements, attributes aside, and their movements count as stored; 23505 if they have others. Errors: 42704 unknown register, 22023 wrong keys or shape, the types'' own errors for values, each naming movement, key and value; 55000 for a closed period; 42501 without INSERT on the movements table.';
 
-CREATE FUNCTION accum.register_unpost(p_register text, p_recorder text) RETURNS int
+CREATE FUNCTION accum.register_unpost(p_register text, p_recorder text,
+                                      p_at timestamptz DEFAULT NULL)
+    RETURNS int
     LANGUAGE C VOLATILE
     AS 'MODULE_PATHNAME', 'accum_register_unpost';
-COMMENT ON FUNCTION accum.register_unpost(text, text) IS
-    'Remove all movements of a document; returns their number, 0 for an unknown one. Errors: 42704 unknown register, 42501 without DELETE and SELECT on the movements table.';
+COMMENT ON FUNCTION accum.register_unpost(text, text, timestamptz) IS
+    'Remove all movements of a document, or, in a register with history, reverse them; returns their number, 0 for an unknown one. p_at: with history only, the moment that the reversals are dated; NULL: as what they reverse. Errors: 42704 unknown register, 22023 for p_at without history or earlier than what is reversed, 55000 for a closed period, 42501 without SELECT and DELETE, with history INSERT, on the movements table.';
 
-CREATE FUNCTION accum.register_unpost(p_register text, p_recorders text[]) RETURNS int
+CREATE FUNCTION accum.register_unpost(p_register text, p_recorders text[],
+                                      p_at timestamptz DEFAULT NULL)
+    RETURNS int
     LANGUAGE C VOLATILE
     AS 'MODULE_PATHNAME', 'accum_register_unpost_many';
-COMMENT ON FUNCTION accum.register_unpost(text, text[]) IS
-    'Remove all movements of many documents; returns their number. NULL elements are refused.';
+COMMENT ON FUNCTION accum.register_unpost(text, text[], timestamptz) IS
+    'The same for many documents; returns the number of all their movements. NULL elements are refused.';
 
 CREATE FUNCTION accum.register_repost(p_register text, p_recorder text, p_data jsonb) RETURNS int
     LANGUAGE C VOLATILE

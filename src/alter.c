@@ -71,6 +71,7 @@ register_def(AccumRegister *reg)
 
 	def->name = reg->name;
 	def->kind = reg->kind;
+	def->history = reg->history;
 	def->ndims = reg->ndims;
 	def->dims = column_defs(ACCUM_COLUMN_DIMENSION, reg->dims, reg->ndims);
 	def->nresources = reg->nresources;

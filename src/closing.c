@@ -196,6 +196,9 @@ accum_closing_check(AccumRegister *reg, AccumDay day, const Datum *dims, const b
 			 errmsg("a movement of %s lies in a closed period of register \"%s\"",
 					accum_day_text(day), reg->name),
 			 errdetail("The register is closed through %s%s.", accum_day_text(closing->through), cells),
-			 errhint("Date the movement later, or have the register's owner call "
-					 "accum.register_reopen().")));
+			 reg->history
+			 ? errhint("Date the movement, or with p_at the reversal, later, or have the register's owner "
+					   "call accum.register_reopen().")
+			 : errhint("Date the movement later, or have the register's owner call "
+					   "accum.register_reopen().")));
 }

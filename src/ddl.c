@@ -14,6 +14,7 @@
 #include "pure.h"
 
 #include "ddl.h"
+#include "side.h"
 
 /*
  * Room for a new version of a row on its own page keeps updates of derived rows
@@ -119,8 +120,9 @@ append_movements(StringInfo sql, const AccumRegisterDef *def)
 					 "\trecorder %s NOT NULL,\n"
 					 "\tperiod timestamptz NOT NULL,\n"
 					 "\tmovement_type text NOT NULL DEFAULT 'regular',\n"
-					 "\tdim_hash bigint NOT NULL DEFAULT 0",
-					 table, def->recorder_type);
+					 "\tdim_hash bigint NOT NULL DEFAULT 0%s",
+					 table, def->recorder_type,
+					 def->history ? ",\n\treverses uuid,\n\treverses_period timestamptz" : "");
 	append_dimensions(sql, def);
 	for (int i = 0; i < def->nresources; i++)
 		append_column(sql, &def->resources[i], "", " NOT NULL DEFAULT 0");
@@ -136,20 +138,26 @@ append_movements(StringInfo sql, const AccumRegisterDef *def)
 					 ") PARTITION BY RANGE (period);\n"
 					 "CREATE INDEX ON %s (recorder);\n"
 					 "CREATE INDEX ON %s (dim_hash, period);\n", table, table);
-	append_relation_comment(sql, def, ACCUM_MOVEMENTS,
-							"Movements of the register: the truth that its other tables are derived from. "
+	/* And one more to ask whether a movement has been reversed. */
+	if (def->history)
+		appendStringInfo(sql, "CREATE INDEX ON %s (reverses) WHERE reverses IS NOT NULL;\n", table);
+	append_relation_comment(sql, def, ACCUM_MOVEMENTS, def->history
+							? "Movements of the register, which are never removed: the truth that its other tables are derived from. "
+							"INSERT and COPY keep these up to date; correct documents with accum.register_repost()."
+							: "Movements of the register: the truth that its other tables are derived from. "
 							"INSERT, COPY and DELETE keep these up to date; correct documents with accum.register_repost().");
 	/* Triggers fire by name: this one after users' own, which may change the row. */
 	appendStringInfo(sql, "CREATE TRIGGER zz_accum_prepare BEFORE INSERT ON %s\n"
 					 "\tFOR EACH ROW EXECUTE FUNCTION " ACCUM_SCHEMA "._movement_prepare();\n"
 					 "CREATE TRIGGER accum_insert AFTER INSERT ON %s\n"
 					 "\tREFERENCING NEW TABLE AS accum_new FOR EACH STATEMENT\n"
-					 "\tEXECUTE FUNCTION " ACCUM_SCHEMA "._movements_changed();\n"
-					 "CREATE TRIGGER accum_delete AFTER DELETE ON %s\n"
-					 "\tREFERENCING OLD TABLE AS accum_old FOR EACH STATEMENT\n"
-					 "\tEXECUTE FUNCTION " ACCUM_SCHEMA "._movements_changed();\n",
-					 table, table, table);
-	append_guard(sql, table, "UPDATE OR TRUNCATE", "_guard_movements");
+					 "\tEXECUTE FUNCTION " ACCUM_SCHEMA "._movements_changed();\n", table, table);
+	if (!def->history)
+		appendStringInfo(sql, "CREATE TRIGGER accum_delete AFTER DELETE ON %s\n"
+						 "\tREFERENCING OLD TABLE AS accum_old FOR EACH STATEMENT\n"
+						 "\tEXECUTE FUNCTION " ACCUM_SCHEMA "._movements_changed();\n", table);
+	append_guard(sql, table, def->history ? "UPDATE OR DELETE OR TRUNCATE" : "UPDATE OR TRUNCATE",
+				 "_guard_movements");
 	appendStringInfo(sql, "CREATE TABLE %s PARTITION OF %s DEFAULT;\n", partition, table);
 	append_guard(sql, partition, "INSERT OR UPDATE OR DELETE OR TRUNCATE", "_guard_partition");
 	pfree(partition);
@@ -305,6 +313,18 @@ append_function_comment(StringInfo sql, const AccumRegisterDef *def, const char 
 	pfree(function);
 }
 
+/*
+ * Unless $5 is true, movements that are reversed and reversals are shown, too.  None is
+ * reversed before its own period, so nor before that asked for.
+ */
+static void
+append_active(StringInfo sql, const char *table)
+{
+	appendStringInfo(sql, "\n\t\tAND ($5 IS NOT TRUE OR (m.reverses IS NULL AND NOT EXISTS (\n"
+					 "\t\t\tSELECT FROM %s r WHERE r.reverses = m.id AND r.period >= m.period\n"
+					 "\t\t\t\tAND ($2 IS NULL OR r.period >= $2))))", table);
+}
+
 /* Its filter names each dimension: register_alter replaces it. */
 static void
 append_movements_function(StringInfo sql, const AccumRegisterDef *def, bool replace)
@@ -313,23 +333,30 @@ append_movements_function(StringInfo sql, const AccumRegisterDef *def, bool repl
 	char	   *function = object_text(def->name, "movements");
 
 	appendStringInfo(sql, "CREATE %sFUNCTION %s(p_recorder text DEFAULT NULL, from_date timestamptz DEFAULT NULL,\n"
-					 "\tto_date timestamptz DEFAULT NULL, dimensions jsonb DEFAULT NULL)\n"
+					 "\tto_date timestamptz DEFAULT NULL, dimensions jsonb DEFAULT NULL%s)\n"
 					 "RETURNS SETOF jsonb LANGUAGE sql STABLE\n"
 					 "BEGIN ATOMIC\n"
 					 "\tSELECT to_jsonb(m.*) FROM %s m\n"
 					 "\tWHERE ($1 IS NULL OR m.recorder = CAST($1 AS %s))\n"
 					 "\t\tAND ($2 IS NULL OR m.period >= $2)\n"
 					 "\t\tAND ($3 IS NULL OR m.period < " ACCUM_SCHEMA "._bound_after(",
-					 replace ? "OR REPLACE " : "", function, table, def->recorder_cast_type);
+					 replace ? "OR REPLACE " : "", function,
+					 def->history ? ",\n\tonly_active boolean DEFAULT false" : "",
+					 table, def->recorder_cast_type);
 	accum_append_literal(sql, table);
 	appendStringInfoString(sql, "::regclass, $3))\n\t\tAND ");
 	append_filter(sql, def, "$4");
+	if (def->history)
+		append_active(sql, table);
 	appendStringInfoString(sql, "\n\tORDER BY m.period, m.recorded_at, m.id;\nEND;\n");
-	append_function_comment(sql, def, "movements", "text, timestamptz, timestamptz, jsonb",
-							"Movements of the register as JSON objects, ordered by period, recorded_at, id. "
+	append_function_comment(sql, def, "movements", def->history
+							? "text, timestamptz, timestamptz, jsonb, boolean"
+							: "text, timestamptz, timestamptz, jsonb",
+							psprintf("Movements of the register as JSON objects, ordered by period, recorded_at, id. "
 							"p_recorder: one document only. from_date: inclusive. to_date: inclusive; exactly midnight in the "
 							"register's time zone means that whole day. dimensions: object of dimension values; null selects NULL, "
-							"a missing dimension is not looked at. NULL arguments do not restrict. Streams: LIMIT reads no more than it needs.");
+							"a missing dimension is not looked at. NULL arguments do not restrict. Streams: LIMIT reads no more than it needs.%s",
+							def->history ? " only_active: without movements that are reversed, and without reversals." : ""));
 	pfree(function);
 	pfree(table);
 }
@@ -590,8 +617,12 @@ append_balances_branch(StringInfo sql, const AccumRegisterDef *def, AccumRole ro
 
 	appendStringInfoString(sql, "SELECT ");
 	append_cell_columns(sql, def, "t.");
-	appendStringInfo(sql, ", %s AS movements_count\n\t\t\tFROM %s t WHERE ",
-					 role == ACCUM_MOVEMENTS ? "1::bigint" : "t.movements_count", table);
+	appendStringInfoString(sql, ", ");
+	if (role == ACCUM_MOVEMENTS)
+		accum_append_counted(sql, "t", def->history);
+	else
+		appendStringInfoString(sql, "t.movements_count");
+	appendStringInfo(sql, " AS movements_count\n\t\t\tFROM %s t WHERE ", table);
 	for (size_t i = 0; i < lengthof(levels); i++)
 	{
 		if (levels[i].role != role)
@@ -768,6 +799,7 @@ typedef struct Reader
 	const char *arguments;		/* NULL for a view */
 	bool		balance_only;
 	bool		typed;			/* with a column for each dimension and resource */
+	const char *history;		/* the type of one more argument, with history */
 } Reader;
 
 static const Reader readers[] = {
@@ -780,18 +812,21 @@ static const Reader readers[] = {
 	{"statement", "date, date, jsonb, jsonb, text, boolean", false, true},
 	{"turnover", "timestamptz, timestamptz, jsonb, jsonb", false, false},
 	{"turnover", "date, date, jsonb, jsonb", false, false},
-	{"movements", "text, timestamptz, timestamptz, jsonb", false, false},
+	{"movements", "text, timestamptz, timestamptz, jsonb", false, false, "boolean"},
 };
 
 static char *
-reader_text(const Reader *reader, const char *reg)
+reader_text(const Reader *reader, const char *reg, bool history)
 {
 	char	   *name = object_text(reg, reader->suffix);
 	char	   *text;
 
 	if (reader->arguments == NULL)
 		return name;
-	text = psprintf("%s(%s)", name, reader->arguments);
+	if (history && reader->history != NULL)
+		text = psprintf("%s(%s, %s)", name, reader->arguments, reader->history);
+	else
+		text = psprintf("%s(%s)", name, reader->arguments);
 	pfree(name);
 	return text;
 }
@@ -811,7 +846,7 @@ accum_ddl_typed_reader(const char *reg, AccumKind kind, int n, bool *is_view)
 		if (n-- > 0)
 			continue;
 		*is_view = readers[i].arguments == NULL;
-		return reader_text(&readers[i], reg);
+		return reader_text(&readers[i], reg, false);
 	}
 	return NULL;
 }
@@ -820,7 +855,7 @@ accum_ddl_typed_reader(const char *reg, AccumKind kind, int n, bool *is_view)
  * Append what drops the functions and views of a register; the tables are left.
  */
 void
-accum_ddl_drop_functions(StringInfo sql, const char *reg, AccumKind kind)
+accum_ddl_drop_functions(StringInfo sql, const char *reg, AccumKind kind, bool history)
 {
 	for (size_t i = 0; i < lengthof(readers); i++)
 	{
@@ -828,7 +863,7 @@ accum_ddl_drop_functions(StringInfo sql, const char *reg, AccumKind kind)
 
 		if (readers[i].balance_only && kind != ACCUM_KIND_BALANCE)
 			continue;
-		text = reader_text(&readers[i], reg);
+		text = reader_text(&readers[i], reg, history);
 		appendStringInfo(sql, "DROP %s IF EXISTS %s;\n",
 						 readers[i].arguments == NULL ? "VIEW" : "FUNCTION", text);
 		pfree(text);

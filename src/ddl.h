@@ -16,7 +16,7 @@ extern void accum_ddl_replace_functions(StringInfo sql, const AccumRegisterDef *
 extern void accum_ddl_add_deltas(StringInfo sql, const AccumRegisterDef *def);
 extern void accum_ddl_typed_readers(StringInfo sql, const AccumRegisterDef *def);
 extern char *accum_ddl_typed_reader(const char *reg, AccumKind kind, int n, bool *is_view);
-extern void accum_ddl_drop_functions(StringInfo sql, const char *reg, AccumKind kind);
+extern void accum_ddl_drop_functions(StringInfo sql, const char *reg, AccumKind kind, bool history);
 extern void accum_ddl_partition(StringInfo sql, const char *reg, const char *partition,
 								const char *from, const char *to);
 

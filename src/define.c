@@ -70,6 +70,7 @@ definition_arguments(FunctionCallInfo fcinfo)
 		.time_zone = text_argument(fcinfo, 8),
 		.attributes = PG_ARGISNULL(9) ? NULL : PG_GETARG_JSONB_P(9),
 		.year_start = PG_ARGISNULL(10) ? 0 : PG_GETARG_INT32(10),
+		.history = PG_ARGISNULL(12) ? false : PG_GETARG_BOOL(12),
 	};
 	AccumRegisterDef *def = accum_definition_parse(&args);
 
@@ -91,7 +92,7 @@ static void
 registry_store(const AccumRegisterDef *def)
 {
 	Oid			types[] = {TEXTOID, TEXTOID, JSONBOID, JSONBOID, JSONBOID, TEXTOID,
-	TEXTOID, BOOLOID, TEXTOID, TEXTOID, INT4OID, JSONBOID};
+	TEXTOID, BOOLOID, TEXTOID, TEXTOID, INT4OID, JSONBOID, BOOLOID};
 	Datum		values[] = {
 		CStringGetTextDatum(def->name),
 		CStringGetTextDatum(accum_kind_name(def->kind)),
@@ -105,13 +106,14 @@ registry_store(const AccumRegisterDef *def)
 		CStringGetTextDatum(def->time_zone),
 		Int32GetDatum(def->year_start),
 		JsonbPGetDatum(accum_limits_to_jsonb(def->limits, def->nlimits)),
+		BoolGetDatum(def->history),
 	};
 
 	StaticAssertStmt(lengthof(types) == lengthof(values), "one type for each value");
 	registry_insert("INSERT INTO " ACCUM_SCHEMA "._registers (name, kind, dimensions, resources, "
 					"attributes, totals_period, partition_by, high_write, recorder_type, "
-					"time_zone, year_start, limits) "
-					"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+					"time_zone, year_start, limits, history) "
+					"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
 					lengthof(types), types, values);
 }
 
@@ -317,6 +319,12 @@ accum_register_clear(PG_FUNCTION_ARGS)
 
 	PreventCommandIfReadOnly("register_clear()");
 	reg = accum_register_named(fcinfo, AccessExclusiveLock, &access);
+	if (reg->history)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("movements of register \"%s\" cannot be removed", reg->name),
+				 errdetail("It was created with history."),
+				 errhint("Use accum.register_unpost() to cancel documents.")));
 	accum_pending_flush();
 	check_open(reg);
 	if (accum_horizon_set(reg))
@@ -352,7 +360,7 @@ drop_relations(AccumRegister *reg)
 	StringInfoData sql;
 
 	initStringInfo(&sql);
-	accum_ddl_drop_functions(&sql, reg->name, reg->kind);
+	accum_ddl_drop_functions(&sql, reg->name, reg->kind, reg->history);
 	appendStringInfoString(&sql, "DROP TABLE ");
 	for (AccumRole role = 0; role < ACCUM_ROLES; role++)
 	{

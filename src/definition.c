@@ -436,6 +436,7 @@ options_parse(AccumRegisterDef *def, const AccumDefinitionArgs *args)
 				 errhint("It is the number of the month that a year begins with, 1 to 12.")));
 	def->year_start = args->year_start;
 	def->high_write = def->has_deltas = args->high_write;
+	def->history = args->history;
 }
 
 /*

@@ -52,6 +52,7 @@ typedef struct AccumRegisterDef
 	AccumColumnDef *resources;
 	int			nattributes;
 	AccumColumnDef *attributes;
+	bool		history;		/* movements stay; what takes them back is a movement, too */
 	AccumUnit	totals_period;	/* day, month or year */
 	AccumUnit	partition_by;	/* day, month, quarter or year */
 	bool		high_write;
@@ -81,6 +82,7 @@ typedef struct AccumDefinitionArgs
 	const char *time_zone;
 	Jsonb	   *attributes;
 	int			year_start;
+	bool		history;
 } AccumDefinitionArgs;
 
 /* The arguments of register_alter that add columns; NULL where SQL had NULL. */

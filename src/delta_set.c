@@ -379,7 +379,7 @@ accum_delta_set_add(AccumDeltaSet *set, const AccumMovement *movement)
 	make_room(set, movement->day);
 	old = MemoryContextSwitchTo(set->entries_context);
 	entry = entry_of_movement(set, movement);
-	entry->movements += movement->sign;
+	entry->movements += movement->sign * accum_movements_counted(movement->reversal);
 	if (movement->sign > 0)
 		entry_note_last(entry, movement->recorded_at, &movement->id);
 	for (int i = 0; i < set->reg->nresources; i++)
@@ -388,7 +388,7 @@ accum_delta_set_add(AccumDeltaSet *set, const AccumMovement *movement)
 		Datum		value = movement->resources[i];
 
 		accum_sum_add_value(&entry->deltas[i].net, type, value, movement->sign);
-		if (accum_value_sign(type, value) > 0)
+		if (accum_is_receipt(accum_value_sign(type, value), movement->reversal))
 			accum_sum_add_value(&entry->deltas[i].receipt, type, value, movement->sign);
 	}
 	MemoryContextSwitchTo(old);

@@ -7,6 +7,7 @@
 
 #include "registry.h"
 #include "resource.h"
+#include "side.h"
 #include "utils/uuid.h"
 
 /* The two sums kept for each resource. */
@@ -24,7 +25,7 @@ typedef struct AccumDeltaEntry
 {
 	int64		dim_hash;
 	AccumDay	unit_start;
-	int64		movements;		/* written less removed */
+	int64		movements;		/* written less removed and reversed */
 	bool		has_last;		/* a movement was written: */
 	TimestampTz last_at;		/* when, and */
 	pg_uuid_t	last_id;		/* which one was the last */
@@ -40,6 +41,7 @@ typedef struct AccumMovement
 	bool		check_hash;		/* may dim_hash be another one than that of dims? */
 	AccumDay	day;
 	int			sign;
+	AccumReversal reversal;
 	TimestampTz recorded_at;
 	pg_uuid_t	id;
 	const Datum *dims;

@@ -13,6 +13,9 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/array.h"
+#include "utils/datum.h"
+#include "utils/hsearch.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -25,8 +28,28 @@
 #include "movement_write.h"
 #include "partition.h"
 #include "query.h"
+#include "reversal.h"
 
 #define ROWS_NAME "accum_batch"
+
+/* Run the statement that inserts a batch, and let the reversals in it pass. */
+static uint64
+insert_expected(AccumRegister *reg, SPIPlanPtr plan, TupleDesc desc, Tuplestorestate *rows)
+{
+	AccumExpected *expected = accum_reversals_expect(reg, desc, rows);
+	uint64		n;
+
+	PG_TRY();
+	{
+		n = accum_query_run(plan, NULL, SPI_OK_INSERT);
+	}
+	PG_FINALLY();
+	{
+		accum_reversals_forget(expected);
+	}
+	PG_END_TRY();
+	return n;
+}
 
 /* Insert a batch's rows as the caller, with a statement; returns how many it stored. */
 int
@@ -50,7 +73,10 @@ accum_document_insert(AccumRegister *reg, TupleDesc desc, Tuplestorestate *rows)
 											 columns.data, columns.data),
 									0, NULL, false);
 	}
-	n = accum_query_run(*plan, NULL, SPI_OK_INSERT);
+	if (reg->history)
+		n = insert_expected(reg, *plan, desc, rows);
+	else
+		n = accum_query_run(*plan, NULL, SPI_OK_INSERT);
 	accum_query_forget_rows(ROWS_NAME);
 	accum_query_end(&state);
 	return (int) n;
@@ -111,15 +137,15 @@ unit_values(AccumRegister *reg, Datum recorder, AccumDay unit, Datum *values)
 }
 
 /*
- * Select the document's rows in one unit: the columns of a batch, then id.  Returns
- * how many there are in SPI_tuptable.
+ * Select the rows of documents in one unit: the columns of a batch, then id.  Returns
+ * how many there are in SPI_tuptable.  With history reversals come first.
  */
 static uint64
-select_unit(AccumRegister *reg, Datum recorder, AccumDay unit, Snapshot snapshot)
+select_unit(AccumRegister *reg, const AccumStored *stored, AccumDay unit)
 {
-	AccumPlanKey key = {.purpose = ACCUM_PLAN_SELECT};
+	AccumPlanKey key = {.purpose = ACCUM_PLAN_SELECT,.variant = OidIsValid(stored->role)};
 	SPIPlanPtr *plan = accum_register_plan(reg, &key);
-	Oid			types[] = {reg->recorder.type, TIMESTAMPTZOID, TIMESTAMPTZOID};
+	Oid			types[] = {get_array_type(reg->recorder.type), TIMESTAMPTZOID, TIMESTAMPTZOID};
 	Datum		values[3];
 
 	if (*plan == NULL)
@@ -129,71 +155,91 @@ select_unit(AccumRegister *reg, Datum recorder, AccumDay unit, Snapshot snapshot
 		initStringInfo(&columns);
 		accum_batch_append_columns(&columns, reg);
 		*plan = accum_query_prepare(psprintf("SELECT %s, id FROM %s "
-											 "WHERE recorder OPERATOR(pg_catalog.=) $1 "
+											 "WHERE recorder OPERATOR(pg_catalog.=) ANY ($1) "
 											 "AND period OPERATOR(pg_catalog.>=) $2 "
-											 "AND period OPERATOR(pg_catalog.<) $3",
-											 columns.data, reg->relation_names[ACCUM_MOVEMENTS]),
+											 "AND period OPERATOR(pg_catalog.<) $3%s",
+											 columns.data, reg->relation_names[ACCUM_MOVEMENTS],
+											 reg->history ? " ORDER BY reverses IS NULL" : ""),
 									lengthof(types), types, true);
 	}
-	unit_values(reg, recorder, unit, values);
-	return accum_query_run_at(*plan, values, snapshot, SPI_OK_SELECT);
+	unit_values(reg, PointerGetDatum(stored->recorders), unit, values);
+	return accum_query_run_at(*plan, values, stored->snapshot, SPI_OK_SELECT);
 }
 
 /*
- * Show a document's rows, as select_unit has them, to a function, in the current
- * context.  Nothing is locked.
+ * Is a row in force?  It is not if it is a reversal, or has been reversed by one that
+ * was shown before.
  */
+static bool
+row_in_force(AccumRegister *reg, HTAB *reversed, HeapTuple row, TupleDesc desc)
+{
+	bool		isnull;
+	Datum		reverses = SPI_getbinval(row, desc, accum_batch_reverses(reg) + 1, &isnull);
+	Datum		id;
+
+	if (!isnull)
+	{
+		(void) hash_search(reversed, DatumGetUUIDP(reverses), HASH_ENTER, NULL);
+		return false;
+	}
+	id = SPI_getbinval(row, desc, desc->natts, &isnull);
+	return hash_search(reversed, DatumGetUUIDP(id), HASH_FIND, NULL) == NULL;
+}
+
+/*
+ * Show the rows of documents that are in force, as select_unit has them, to a function,
+ * in the current context.  Nothing is locked.
+ *
+ * Nothing is reversed before its own period.  So the units are visited from the last one
+ * on: what is reversed is known when it comes.
+ */
+void
+accum_documents_visit(AccumRegister *reg, const AccumStored *stored, AccumRowVisit visit,
+					  void *arg)
+{
+	HASHCTL		info = {.keysize = UUID_LEN,.entrysize = UUID_LEN,.hcxt = CurrentMemoryContext};
+	MemoryContext context = CurrentMemoryContext;
+	HTAB	   *reversed = NULL;
+	AccumQueryState state;
+
+	if (reg->history)
+		reversed = hash_create("accum reversed movements", 64, &info,
+							   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	accum_query_begin(&state, stored->role);
+	for (int i = list_length(stored->units) - 1; i >= 0; i--)
+	{
+		uint64		n = select_unit(reg, stored, list_nth_int(stored->units, i));
+		SPITupleTable *rows = SPI_tuptable;
+		MemoryContext old = MemoryContextSwitchTo(context);
+
+		for (uint64 r = 0; r < n; r++)
+		{
+			CHECK_FOR_INTERRUPTS();
+			if (reversed == NULL || row_in_force(reg, reversed, rows->vals[r], rows->tupdesc))
+				visit(arg, rows->vals[r], rows->tupdesc);
+		}
+		MemoryContextSwitchTo(old);
+		SPI_freetuptable(rows);
+	}
+	accum_query_end(&state);
+	if (reversed != NULL)
+		hash_destroy(reversed);
+}
+
+/* Show the rows of one document that are in force, as the caller. */
 void
 accum_document_visit(AccumRegister *reg, Datum recorder, Snapshot snapshot,
 					 AccumRowVisit visit, void *arg)
 {
+	AccumStored stored = {.recorders = accum_recorder_array(reg, &recorder, 1),.snapshot = snapshot};
 	MemoryContext context = CurrentMemoryContext;
 	AccumQueryState state;
-	List	   *units;
-	ListCell   *lc;
 
 	accum_query_begin(&state, accum_register_owner(reg));
-	units = accum_recorders_units(reg, accum_recorder_array(reg, &recorder, 1), snapshot, context);
+	stored.units = accum_recorders_units(reg, stored.recorders, snapshot, context);
 	accum_query_end(&state);
-	accum_documents_check(reg, units);
-
-	accum_query_begin(&state, InvalidOid);
-	foreach(lc, units)
-	{
-		uint64		n = select_unit(reg, recorder, lfirst_int(lc), snapshot);
-		SPITupleTable *rows = SPI_tuptable;
-
-		MemoryContextSwitchTo(context);
-		for (uint64 i = 0; i < n; i++)
-			visit(arg, rows->vals[i], rows->tupdesc);
-		SPI_freetuptable(rows);
-	}
-	accum_query_end(&state);
-}
-
-/*
- * Compare the document's stored rows in one unit with what it should be.
- * Appends the ids of rows to keep; returns whether others are there.
- */
-static bool
-compare_unit(AccumRegister *reg, AccumDifference *difference, Datum recorder,
-			 AccumDay unit, Snapshot snapshot, Datum *kept, int *nkept)
-{
-	uint64		n = select_unit(reg, recorder, unit, snapshot);
-	bool		others = false;
-
-	for (uint64 i = 0; i < n; i++)
-	{
-		TupleDesc	desc = SPI_tuptable->tupdesc;
-		HeapTuple	row = SPI_tuptable->vals[i];
-		bool		isnull;
-
-		if (accum_difference_match(difference, row, desc))
-			kept[(*nkept)++] = SPI_getbinval(row, desc, desc->natts, &isnull);
-		else
-			others = true;
-	}
-	return others;
+	accum_documents_check(reg, stored.units);
+	accum_documents_visit(reg, &stored, visit, arg);
 }
 
 /* Remove the document's rows in one unit but for those to keep. */
@@ -219,33 +265,73 @@ delete_others(AccumRegister *reg, Datum recorder, AccumDay unit, Snapshot snapsh
 	(void) accum_query_run_at(*plan, values, snapshot, SPI_OK_DELETE);
 }
 
+/* A document that is being replaced. */
+typedef struct Replacement
+{
+	AccumRegister *reg;
+	AccumDifference *difference;
+	Datum	   *kept;			/* ids of rows that stay */
+	int			nkept;
+	List	   *to_clean;		/* units that have others */
+	Tuplestorestate *rows;		/* to be written */
+	int			nrows;
+} Replacement;
+
+/* A stored row of the document: it stays, or is to go. */
+static void
+visit_stored(void *arg, HeapTuple row, TupleDesc desc)
+{
+	Replacement *replacement = arg;
+	AccumRegister *reg = replacement->reg;
+	bool		isnull;
+	Datum		value;
+
+	if (accum_difference_match(replacement->difference, row, desc))
+	{
+		value = SPI_getbinval(row, desc, desc->natts, &isnull);
+		replacement->kept[replacement->nkept++] = datumCopy(value, false, UUID_LEN);
+	}
+	else if (reg->history)
+	{
+		accum_reversal_put(reg, replacement->rows, row, desc, NULL);
+		replacement->nrows++;
+	}
+	else
+	{
+		value = SPI_getbinval(row, desc, ACCUM_BATCH_PERIOD + 1, &isnull);
+		replacement->to_clean =
+			list_append_unique_int(replacement->to_clean,
+								   accum_unit_start(accum_zone_day(&reg->zone, DatumGetTimestampTz(value)),
+													reg->partition_by, 1));
+	}
+}
+
 /* Make the stored document what the batch says; the change is open. */
 static void
 replace_rows(AccumRegister *reg, Datum recorder, const AccumDocumentLock *lock,
-				AccumBatch *batch, AccumChange *change)
+			 AccumBatch *batch, AccumChange *change)
 {
-	AccumDifference *difference = accum_difference_create(reg, batch, true);
-	Datum	   *kept = palloc_extended(sizeof(Datum) * Max(batch->nrows, 1), MCXT_ALLOC_HUGE);
-	Tuplestorestate *missing = tuplestore_begin_heap(false, false, work_mem);
-	List	   *to_clean = NIL;
+	AccumStored stored = {.recorders = lock->recorders,.units = lock->units,.snapshot = lock->seen};
+	Replacement replacement = {
+		.reg = reg,
+		.difference = accum_difference_create(reg, batch, true),
+		.kept = palloc_extended(sizeof(Datum) * Max(batch->nrows, 1), MCXT_ALLOC_HUGE),
+		.rows = tuplestore_begin_heap(false, false, work_mem),
+	};
 	AccumQueryState state;
 	ListCell   *lc;
-	int			nkept = 0;
 
+	accum_documents_visit(reg, &stored, visit_stored, &replacement);
 	accum_query_begin(&state, InvalidOid);
-	foreach(lc, lock->units)
-	{
-		if (compare_unit(reg, difference, recorder, lfirst_int(lc), lock->seen, kept, &nkept))
-			to_clean = lappend_int(to_clean, lfirst_int(lc));
-	}
-	foreach(lc, to_clean)
-		delete_others(reg, recorder, lfirst_int(lc), lock->seen, kept, nkept);
+	foreach(lc, replacement.to_clean)
+		delete_others(reg, recorder, lfirst_int(lc), lock->seen, replacement.kept, replacement.nkept);
 	accum_query_end(&state);
 
-	if (accum_difference_missing(difference, missing) > 0 &&
-		!accum_movements_write(reg, change, batch->desc, missing))
-		(void) accum_document_insert(reg, batch->desc, missing);
-	tuplestore_end(missing);
+	replacement.nrows += accum_difference_missing(replacement.difference, replacement.rows);
+	if (replacement.nrows > 0 &&
+		!accum_movements_write(reg, change, batch->desc, replacement.rows))
+		(void) accum_document_insert(reg, batch->desc, replacement.rows);
+	tuplestore_end(replacement.rows);
 }
 
 /*
@@ -276,4 +362,42 @@ accum_document_replace(AccumRegister *reg, Datum recorder, AccumBatch *batch)
 	PG_END_TRY();
 	accum_change_end(change);
 	accum_documents_bump(reg, &lock);
+}
+
+/* Documents that are being reversed. */
+typedef struct Reverser
+{
+	AccumRegister *reg;
+	const TimestampTz *at;
+	Tuplestorestate *rows;
+	int			nrows;
+} Reverser;
+
+static void
+visit_reversed(void *arg, HeapTuple row, TupleDesc desc)
+{
+	Reverser   *reverser = arg;
+
+	accum_reversal_put(reverser->reg, reverser->rows, row, desc, reverser->at);
+	reverser->nrows++;
+}
+
+/*
+ * Reverse all movements of locked documents that are in force, in a register with
+ * history; the change is open.  The reversals are dated as what they reverse, or at
+ * another moment.  Returns how many there are.
+ */
+int
+accum_documents_reverse(AccumRegister *reg, AccumChange *change, const AccumDocumentLock *lock,
+						const TimestampTz *at)
+{
+	AccumStored stored = {.recorders = lock->recorders,.units = lock->units,.snapshot = lock->seen};
+	Reverser	reverser = {.reg = reg,.at = at,.rows = tuplestore_begin_heap(false, false, work_mem)};
+	TupleDesc	desc = accum_batch_desc(reg);
+
+	accum_documents_visit(reg, &stored, visit_reversed, &reverser);
+	if (reverser.nrows > 0 && !accum_movements_write(reg, change, desc, reverser.rows))
+		reverser.nrows = accum_document_insert(reg, desc, reverser.rows);
+	tuplestore_end(reverser.rows);
+	return reverser.nrows;
 }

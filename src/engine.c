@@ -217,6 +217,13 @@ change_add_row(AccumChange *change, TupleTableSlot *slot, int sign, Datum *dims,
 	movement.dim_hash = DatumGetInt64(value_fetch(slot, reg->hash_attnum));
 	movement.recorded_at = DatumGetTimestampTz(value_fetch(slot, reg->recorded_at_attnum));
 	movement.id = *DatumGetUUIDP(value_fetch(slot, reg->id_attnum));
+	if (reg->history)
+	{
+		int			column = reg->reverses_period_attnum - 1;
+
+		movement.reversal = accum_reversal_of(period, DatumGetTimestampTz(slot->tts_values[column]),
+											  slot->tts_isnull[column]);
+	}
 	if (sign > 0)
 		check_written(reg, &movement, period);
 	accum_horizon_check_period(reg, period);

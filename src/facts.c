@@ -20,6 +20,7 @@
 #include "partition.h"
 #include "progress.h"
 #include "query.h"
+#include "side.h"
 #include "table_rows.h"
 
 /* How many facts are fetched at once. */
@@ -142,6 +143,20 @@ append_condition(StringInfo sql, const AccumFactsScope *scope)
 		appendStringInfo(sql, " AND %s", scope->condition);
 }
 
+/* Append the number of movements in a group of them, called m. */
+static void
+append_count(StringInfo sql, AccumRegister *reg)
+{
+	if (!reg->history)
+	{
+		appendStringInfoString(sql, "pg_catalog.count(*)");
+		return;
+	}
+	appendStringInfoString(sql, "pg_catalog.sum(");
+	accum_append_counted(sql, "m", true);
+	appendStringInfoString(sql, ")::pg_catalog.int8");
+}
+
 /* Append the facts of what is not archived. */
 static void
 append_live(StringInfo sql, AccumRegister *reg, const AccumFactsScope *scope)
@@ -154,12 +169,15 @@ append_live(StringInfo sql, AccumRegister *reg, const AccumFactsScope *scope)
 		const char *name = accum_sum_name(reg, i, 0);
 
 		appendStringInfo(sql, ", pg_catalog.sum(m.%s) AS %s", name, name);
-		appendStringInfo(sql, ", COALESCE(pg_catalog.sum(m.%s) FILTER (WHERE m.%s OPERATOR(pg_catalog.>) 0), 0) AS %s",
-						 name, name, accum_sum_name(reg, i, 1));
+		appendStringInfo(sql, ", COALESCE(pg_catalog.sum(m.%s) FILTER (WHERE ", name);
+		accum_append_is_receipt(sql, "m", name, reg->history);
+		appendStringInfo(sql, "), 0) AS %s", accum_sum_name(reg, i, 1));
 	}
 
 	/* Identifiers are ordered by time. */
-	appendStringInfo(sql, ", pg_catalog.count(*) AS movements_count, "
+	appendStringInfoString(sql, ", ");
+	append_count(sql, reg);
+	appendStringInfo(sql, " AS movements_count, "
 					 "pg_catalog.max(m.recorded_at) AS last_movement_at, "
 					 "pg_catalog.max(m.id::pg_catalog.text COLLATE \"C\")::pg_catalog.uuid AS last_movement_id "
 					 "FROM %s m WHERE " ACCUM_SCHEMA "._progress_row()",
@@ -177,6 +195,14 @@ append_live(StringInfo sql, AccumRegister *reg, const AccumFactsScope *scope)
 	}
 	appendStringInfoString(sql, " GROUP BY 1, 2");
 	accum_append_dims(sql, reg, "m.");
+
+	/* Movements that are all reversed are no fact, any more than those that were removed. */
+	if (reg->history)
+	{
+		appendStringInfoString(sql, " HAVING ");
+		append_count(sql, reg);
+		appendStringInfoString(sql, " OPERATOR(pg_catalog.<>) 0");
+	}
 }
 
 /* Append the facts of archived time: the finest totals. */

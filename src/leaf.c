@@ -151,6 +151,8 @@ leaf_load(AccumLeaf *leaf, Relation relation)
 	leaf->period = leaf_attnum(oid, "period");
 	leaf->movement_type = leaf_attnum(oid, "movement_type");
 	leaf->dim_hash = leaf_attnum(oid, "dim_hash");
+	leaf->reverses[0] = reg->history ? leaf_attnum(oid, "reverses") : InvalidAttrNumber;
+	leaf->reverses[1] = reg->history ? leaf_attnum(oid, "reverses_period") : InvalidAttrNumber;
 	leaf->dims = accum_columns_attnums(oid, reg->dims, reg->ndims);
 	leaf->resources = accum_columns_attnums(oid, reg->resources, reg->nresources);
 	leaf->attributes = accum_columns_attnums(oid, reg->attributes, reg->nattributes);

@@ -20,6 +20,7 @@ typedef struct AccumLeaf
 	AttrNumber	period;
 	AttrNumber	movement_type;
 	AttrNumber	dim_hash;
+	AttrNumber	reverses[2];	/* and reverses_period, only with history */
 	AttrNumber *dims;
 	AttrNumber *resources;
 	AttrNumber *attributes;

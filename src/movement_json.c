@@ -90,40 +90,55 @@ batch_column(AccumRegister *reg, int number)
 	return &reg->attributes[number - reg->nresources];
 }
 
+/* How many columns have keys. */
 static int
-batch_ncolumns(AccumRegister *reg)
+batch_nkeys(AccumRegister *reg)
 {
-	return ACCUM_BATCH_DIMS + reg->ndims + reg->nresources + reg->nattributes;
+	return accum_batch_reverses(reg);
 }
 
-/* Append the columns of a batch as a list for INSERT. */
-void
-accum_batch_append_columns(StringInfo sql, AccumRegister *reg)
+static void
+append_keys(StringInfo sql, AccumRegister *reg)
 {
 	appendStringInfoString(sql, "recorder, period, movement_type");
-	for (int i = ACCUM_BATCH_DIMS; i < batch_ncolumns(reg); i++)
+	for (int i = ACCUM_BATCH_DIMS; i < batch_nkeys(reg); i++)
 	{
 		appendStringInfoString(sql, ", ");
 		accum_append_ident(sql, batch_column(reg, i)->name);
 	}
 }
 
+/* Append the columns of a batch as a list for INSERT. */
+void
+accum_batch_append_columns(StringInfo sql, AccumRegister *reg)
+{
+	append_keys(sql, reg);
+	if (reg->history)
+		appendStringInfoString(sql, ", reverses, reverses_period");
+}
+
 static TupleDesc
 batch_desc(AccumRegister *reg)
 {
-	TupleDesc	desc = CreateTemplateTupleDesc(batch_ncolumns(reg));
+	int			nkeys = batch_nkeys(reg);
+	TupleDesc	desc = CreateTemplateTupleDesc(nkeys + (reg->history ? 2 : 0));
 
 	TupleDescInitEntry(desc, ACCUM_BATCH_RECORDER + 1, "recorder",
 					   reg->recorder.type, reg->recorder.typmod, 0);
 	TupleDescInitEntryCollation(desc, ACCUM_BATCH_RECORDER + 1, reg->recorder.collation);
 	TupleDescInitEntry(desc, ACCUM_BATCH_PERIOD + 1, "period", TIMESTAMPTZOID, -1, 0);
 	TupleDescInitEntry(desc, ACCUM_BATCH_TYPE + 1, "movement_type", TEXTOID, -1, 0);
-	for (int i = ACCUM_BATCH_DIMS; i < batch_ncolumns(reg); i++)
+	for (int i = ACCUM_BATCH_DIMS; i < batch_nkeys(reg); i++)
 	{
 		AccumColumn *column = batch_column(reg, i);
 
 		TupleDescInitEntry(desc, i + 1, column->name, column->type, column->typmod, 0);
 		TupleDescInitEntryCollation(desc, i + 1, column->collation);
+	}
+	if (reg->history)
+	{
+		TupleDescInitEntry(desc, nkeys + 1, "reverses", UUIDOID, -1, 0);
+		TupleDescInitEntry(desc, nkeys + 2, "reverses_period", TIMESTAMPTZOID, -1, 0);
 	}
 	return desc;
 }
@@ -132,15 +147,15 @@ static AccumKey *
 batch_keys(AccumRegister *reg)
 {
 	static const char *const fixed[] = {"recorder", "period", "movement_type"};
-	AccumKey   *keys = palloc(sizeof(AccumKey) * batch_ncolumns(reg));
+	AccumKey   *keys = palloc(sizeof(AccumKey) * batch_nkeys(reg));
 
-	for (int i = 0; i < batch_ncolumns(reg); i++)
+	for (int i = 0; i < batch_nkeys(reg); i++)
 	{
 		const char *name = i < ACCUM_BATCH_DIMS ? fixed[i] : batch_column(reg, i)->name;
 
 		keys[i] = (AccumKey) {name, strlen(name), i};
 	}
-	accum_keys_sort(keys, batch_ncolumns(reg));
+	accum_keys_sort(keys, batch_nkeys(reg));
 	return keys;
 }
 
@@ -163,13 +178,20 @@ batch_shape(AccumRegister *reg)
 	return reg->batch_shape;
 }
 
+/* The row type of a register's batches, which lives as long as the entry does. */
+TupleDesc
+accum_batch_desc(AccumRegister *reg)
+{
+	return batch_shape(reg)->desc;
+}
+
 static void
 unknown_key(Decoder *decoder, const char *key)
 {
 	StringInfoData known;
 
 	initStringInfo(&known);
-	accum_batch_append_columns(&known, decoder->reg);
+	append_keys(&known, decoder->reg);
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("unknown key \"%s\" in movement %d", key, decoder->position),
@@ -248,6 +270,7 @@ decode_column(Decoder *decoder, int number, const JsonbValue *json, bool *isnull
 	AccumRegister *reg = decoder->reg;
 	AccumColumn *column = batch_column(reg, number);
 	Datum		value = accum_column_from_json(reg, column, json, isnull);
+	Datum		negated;
 
 	if (number < ACCUM_BATCH_DIMS + reg->ndims)
 	{
@@ -271,6 +294,12 @@ decode_column(Decoder *decoder, int number, const JsonbValue *json, bool *isnull
 					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 					 errmsg("resource \"%s\" of movement %d must be finite",
 							column->name, decoder->position)));
+		if (reg->history && !accum_value_negate(column->type, column->typmod, value, &negated))
+			ereport(ERROR,
+					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+					 errmsg("resource \"%s\" of movement %d is out of range",
+							column->name, decoder->position),
+					 errdetail("Its reversal would not fit the type.")));
 	}
 	return value;
 }
@@ -297,7 +326,7 @@ fill_absent(Decoder *decoder)
 		slot->tts_isnull[ACCUM_BATCH_TYPE] = decoder->repost;
 		slot->tts_values[ACCUM_BATCH_TYPE] = CStringGetTextDatum("regular");
 	}
-	for (int i = ACCUM_BATCH_DIMS; i < batch_ncolumns(reg); i++)
+	for (int i = ACCUM_BATCH_DIMS; i < batch_nkeys(reg); i++)
 	{
 		AccumColumn *column = batch_column(reg, i);
 
@@ -309,6 +338,8 @@ fill_absent(Decoder *decoder)
 		if (!slot->tts_isnull[i])
 			slot->tts_values[i] = accum_column_from_text(reg, column, "0");
 	}
+	for (int i = batch_nkeys(reg); i < slot->tts_tupleDescriptor->natts; i++)
+		slot->tts_isnull[i] = true;
 }
 
 static void
@@ -334,11 +365,11 @@ decode_object(Decoder *decoder, JsonbIterator **it)
 	AccumDay	day;
 
 	ExecClearTuple(slot);
-	memset(decoder->seen, 0, sizeof(bool) * batch_ncolumns(decoder->reg));
+	memset(decoder->seen, 0, sizeof(bool) * batch_nkeys(decoder->reg));
 	while (JsonbIteratorNext(it, &v, true) == WJB_KEY)
 	{
 		const AccumKey *key = accum_keys_find(decoder->shape->keys,
-											  batch_ncolumns(decoder->reg),
+											  batch_nkeys(decoder->reg),
 											  v.val.string.val, v.val.string.len);
 		bool		isnull = false;
 		Datum		value;
@@ -437,7 +468,7 @@ accum_batch_decode(AccumRegister *reg, Jsonb *data, const char *recorder)
 	batch->units = palloc(sizeof(AccumDay) * MAX_UNITS);
 	decoder.batch = batch;
 	decoder.slot = MakeSingleTupleTableSlot(batch->desc, &TTSOpsVirtual);
-	decoder.seen = palloc(sizeof(bool) * batch_ncolumns(reg));
+	decoder.seen = palloc(sizeof(bool) * batch_nkeys(reg));
 	decoder.row_context = AllocSetContextCreate(CurrentMemoryContext, "accum JSON movement",
 												ALLOCSET_SMALL_SIZES);
 	decoder.shape = batch_shape(reg);

@@ -18,6 +18,16 @@ typedef enum AccumBatchColumn
 	ACCUM_BATCH_DIMS
 } AccumBatchColumn;
 
+/*
+ * With history two more follow, reverses and reverses_period: of a reversal they say
+ * what it reverses.
+ */
+static inline int
+accum_batch_reverses(const AccumRegister *reg)
+{
+	return ACCUM_BATCH_DIMS + reg->ndims + reg->nresources + reg->nattributes;
+}
+
 /* Decoded movements, and the partition units they belong to. */
 typedef struct AccumBatch
 {
@@ -29,6 +39,7 @@ typedef struct AccumBatch
 } AccumBatch;
 
 extern AccumBatch *accum_batch_decode(AccumRegister *reg, Jsonb *data, const char *recorder);
+extern TupleDesc accum_batch_desc(AccumRegister *reg);
 extern void accum_batch_append_columns(StringInfo sql, AccumRegister *reg);
 
 #endif							/* ACCUM_MOVEMENT_JSON_H */

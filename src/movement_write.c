@@ -153,6 +153,8 @@ make_row(Writer *writer, Target *target, const TupleTableSlot *slot, const Accum
 	row_copy(row, slot, first, leaf->dims, reg->ndims);
 	row_copy(row, slot, first += reg->ndims, leaf->resources, reg->nresources);
 	row_copy(row, slot, first += reg->nresources, leaf->attributes, reg->nattributes);
+	if (reg->history)
+		row_copy(row, slot, accum_batch_reverses(reg), leaf->reverses, lengthof(leaf->reverses));
 	row_set(row, leaf->id, UUIDPGetDatum(&movement->id), false);
 	row_set(row, leaf->recorded_at, TimestampTzGetDatum(movement->recorded_at), false);
 	row_set(row, leaf->dim_hash, Int64GetDatum(movement->dim_hash), false);
@@ -174,6 +176,13 @@ write_row(Writer *writer, TupleTableSlot *slot)
 		.resources = slot->tts_values + ACCUM_BATCH_DIMS + reg->ndims,
 	};
 
+	if (reg->history)
+	{
+		int			column = accum_batch_reverses(reg) + 1;
+
+		movement.reversal = accum_reversal_of(period, DatumGetTimestampTz(slot->tts_values[column]),
+											  slot->tts_isnull[column]);
+	}
 	movement.dim_hash = accum_cell_hash(reg, movement.dims, movement.nulls);
 	accum_movement_id_next(&movement.id);
 	make_row(writer, target, slot, &movement);

@@ -29,7 +29,7 @@ static const char *const role_names[] = {
 static const char *const reserved_columns[] = {
 	"id", "recorded_at", "recorder", "period", "movement_type", "dim_hash",
 	"movements_count", "last_movement_at", "last_movement_id", "version",
-	"unit_start", "grouping", "created_at",
+	"unit_start", "grouping", "created_at", "reverses", "reverses_period",
 	"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid",
 };
 

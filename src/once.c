@@ -140,58 +140,30 @@ document_differs(AccumRegister *reg, int position, const Datum *values, const bo
 			 errhint("Use accum.register_repost() to correct a document.")));
 }
 
-/*
- * Match the stored rows of known documents with what is to be posted.  Returns one
- * that is not wanted, copied into the context that is current, NULL when all are.
- */
-static HeapTuple
-match_stored(AccumRegister *reg, AccumDifference *difference, const AccumDocumentLock *lock,
-			 TupleDesc *desc)
+/* The stored rows of known documents, and what is to be posted. */
+typedef struct Match
 {
-	AccumPlanKey key = {.purpose = ACCUM_PLAN_ONCE};
-	SPIPlanPtr *plan = accum_register_plan(reg, &key);
-	Oid			types[] = {get_array_type(reg->recorder.type), TIMESTAMPTZOID, TIMESTAMPTZOID};
-	MemoryContext context = CurrentMemoryContext;
-	HeapTuple	unwanted = NULL;
-	AccumQueryState state;
-	ListCell   *lc;
+	AccumDifference *difference;
+	HeapTuple	unwanted;		/* the earliest that is not wanted */
+	TimestampTz unwanted_period;
+	TupleDesc	desc;
+} Match;
 
-	accum_query_begin(&state, accum_register_owner(reg));
-	if (*plan == NULL)
-	{
-		StringInfoData columns;
+static void
+match_stored(void *arg, HeapTuple row, TupleDesc desc)
+{
+	Match	   *match = arg;
+	bool		isnull;
+	TimestampTz period;
 
-		initStringInfo(&columns);
-		accum_batch_append_columns(&columns, reg);
-		*plan = accum_query_prepare(psprintf("SELECT %s FROM %s WHERE recorder = ANY ($1) "
-											 "AND period >= $2 AND period < $3",
-											 columns.data, reg->relation_names[ACCUM_MOVEMENTS]),
-									lengthof(types), types, true);
-	}
-	foreach(lc, lock->units)
-	{
-		Datum		values[3] = {PointerGetDatum(lock->recorders)};
-		uint64		n;
-
-		accum_recorders_unit_bounds(reg, lfirst_int(lc), &values[1], &values[2]);
-		n = accum_query_run_at(*plan, values, lock->seen, SPI_OK_SELECT);
-		for (uint64 i = 0; i < n; i++)
-		{
-			MemoryContext old;
-
-			CHECK_FOR_INTERRUPTS();
-			if (accum_difference_match(difference, SPI_tuptable->vals[i], SPI_tuptable->tupdesc) ||
-				unwanted != NULL)
-				continue;
-			old = MemoryContextSwitchTo(context);
-			unwanted = heap_copytuple(SPI_tuptable->vals[i]);
-			*desc = CreateTupleDescCopy(SPI_tuptable->tupdesc);
-			MemoryContextSwitchTo(old);
-		}
-		SPI_freetuptable(SPI_tuptable);
-	}
-	accum_query_end(&state);
-	return unwanted;
+	if (accum_difference_match(match->difference, row, desc))
+		return;
+	period = DatumGetTimestampTz(heap_getattr(row, ACCUM_BATCH_PERIOD + 1, desc, &isnull));
+	if (match->unwanted != NULL && period >= match->unwanted_period)
+		return;
+	match->unwanted = heap_copytuple(row);
+	match->unwanted_period = period;
+	match->desc = CreateTupleDescCopy(desc);
 }
 
 /*
@@ -202,27 +174,32 @@ static int
 compare_known(AccumRegister *reg, AccumBatch *batch, ArrayType *recorders,
 			  const AccumDocumentLock *lock, Tuplestorestate *unknown)
 {
-	AccumDifference *difference = accum_difference_create(reg, batch, false);
+	AccumStored stored = {
+		.role = accum_register_owner(reg),
+		.recorders = lock->recorders,
+		.units = lock->units,
+		.snapshot = lock->seen,
+	};
+	Match		match = {.difference = accum_difference_create(reg, batch, false)};
 	KnownSet	known = known_set(reg, recorders);
-	TupleDesc	desc = NULL;
-	HeapTuple	unwanted = match_stored(reg, difference, lock, &desc);
 	int			position = -1;
 	int			n = 0;
 	Datum	   *values;
 	bool	   *nulls;
 
-	while ((position = accum_difference_next(difference, position + 1, &values, &nulls)) >= 0)
+	accum_documents_visit(reg, &stored, match_stored, &match);
+	while ((position = accum_difference_next(match.difference, position + 1, &values, &nulls)) >= 0)
 	{
 		if (is_known(&known, values[ACCUM_BATCH_RECORDER]))
 			document_differs(reg, position, values, nulls);
 		tuplestore_putvalues(unknown, batch->desc, values, nulls);
 		n++;
 	}
-	if (unwanted != NULL)
+	if (match.unwanted != NULL)
 	{
-		values = palloc(sizeof(Datum) * desc->natts);
-		nulls = palloc(sizeof(bool) * desc->natts);
-		heap_deform_tuple(unwanted, desc, values, nulls);
+		values = palloc(sizeof(Datum) * match.desc->natts);
+		nulls = palloc(sizeof(bool) * match.desc->natts);
+		heap_deform_tuple(match.unwanted, match.desc, values, nulls);
 		document_differs(reg, -1, values, nulls);
 	}
 	return n;

@@ -41,9 +41,9 @@ PG_FUNCTION_INFO_V1(accum_register_unpost_many);
 PG_FUNCTION_INFO_V1(accum_register_repost);
 
 static AccumRegister *
-open_argument(FunctionCallInfo fcinfo, AclMode privileges)
+open_argument(FunctionCallInfo fcinfo, AclMode privileges, bool removes)
 {
-	AccumAccess access = {.privileges = privileges};
+	AccumAccess access = {.privileges = privileges,.removes = removes};
 
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
@@ -118,7 +118,7 @@ store_documents_ahead(AccumRegister *reg, AccumBatch *batch)
 Datum
 accum_register_post(PG_FUNCTION_ARGS)
 {
-	AccumRegister *reg = open_argument(fcinfo, ACL_INSERT);
+	AccumRegister *reg = open_argument(fcinfo, ACL_INSERT, false);
 	AccumBatch *batch = accum_batch_decode(reg, PG_ARGISNULL(1) ? NULL : PG_GETARG_JSONB_P(1), NULL);
 	int			n = batch->nrows;
 
@@ -167,21 +167,58 @@ delete_with_sql(AccumRegister *reg, const AccumDocumentLock *lock)
 	return n;
 }
 
+/* Remove all movements of locked documents, straight if that can be; returns how many. */
 static int
-unpost_documents(AccumRegister *reg, ArrayType *recorders)
+delete_documents(AccumRegister *reg, AccumChange *change, const AccumDocumentLock *lock)
+{
+	int			n;
+
+	return accum_movements_delete(reg, change, lock, &n) ? n : delete_with_sql(reg, lock);
+}
+
+/* Argument p_at, set in *at: when reversals are dated.  NULL: as what they reverse. */
+static const TimestampTz *
+at_argument(FunctionCallInfo fcinfo, AccumRegister *reg, TimestampTz *at)
+{
+	if (PG_ARGISNULL(2))
+		return NULL;
+	*at = PG_GETARG_TIMESTAMPTZ(2);
+	if (!reg->history)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("register \"%s\" was created without history", reg->name),
+				 errdetail("There an unpost removes movements, and nothing is left that p_at could date.")));
+	if (!accum_period_valid(&reg->zone, *at))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+				 errmsg("p_at is out of range"),
+				 errdetail("A period lies in the years 0001 to 9999.")));
+	accum_horizon_check_period(reg, *at);
+	return at;
+}
+
+static int
+unpost_documents(AccumRegister *reg, ArrayType *recorders, const TimestampTz *at)
 {
 	AccumDocumentLock lock;
 	AccumChange *change;
-	int			n = 0;
+	volatile int n = 0;
 
 	accum_stats_add(reg, ACCUM_STAT_UNPOSTS, 1);
 	if (!accum_documents_lock(reg, recorders, NULL, &lock))
 		return 0;
+	if (at != NULL)
+	{
+		AccumDay	unit = accum_unit_start(accum_zone_day(&reg->zone, *at), reg->partition_by, 1);
+
+		if (accum_partitions_missing(reg, &unit, 1))
+			accum_partitions_create_missing(reg, &unit, 1);
+	}
 	change = accum_change_begin(reg);
 	PG_TRY();
 	{
-		if (!accum_movements_delete(reg, change, &lock, &n))
-			n = delete_with_sql(reg, &lock);
+		n = reg->history ? accum_documents_reverse(reg, change, &lock, at)
+			: delete_documents(reg, change, &lock);
 	}
 	PG_CATCH();
 	{
@@ -212,32 +249,36 @@ recorder_is_null(void)
 }
 
 /*
- * accum.register_unpost(p_register text, p_recorder text) returns int
+ * accum.register_unpost(p_register text, p_recorder text, p_at timestamptz) returns int
  *
- * Remove all movements of a document; returns their number, 0 for an unknown
- * document.
+ * Remove all movements of a document, or with history reverse them, at p_at if that is
+ * not NULL; returns their number, 0 for an unknown document.
  */
 Datum
 accum_register_unpost(PG_FUNCTION_ARGS)
 {
-	AccumRegister *reg = open_argument(fcinfo, ACL_DELETE | ACL_SELECT);
+	AccumRegister *reg = open_argument(fcinfo, ACL_SELECT, true);
+	TimestampTz at;
 	Datum		recorder;
 
 	if (PG_ARGISNULL(1))
 		recorder_is_null();
 	recorder = recorder_from_text(reg, text_to_cstring(PG_GETARG_TEXT_PP(1)));
-	PG_RETURN_INT32(unpost_documents(reg, accum_recorder_array(reg, &recorder, 1)));
+	PG_RETURN_INT32(unpost_documents(reg, accum_recorder_array(reg, &recorder, 1),
+									 at_argument(fcinfo, reg, &at)));
 }
 
 /*
- * accum.register_unpost(p_register text, p_recorders text[]) returns int
+ * accum.register_unpost(p_register text, p_recorders text[], p_at timestamptz) returns int
  *
  * The same for many documents at once.
  */
 Datum
 accum_register_unpost_many(PG_FUNCTION_ARGS)
 {
-	AccumRegister *reg = open_argument(fcinfo, ACL_DELETE | ACL_SELECT);
+	AccumRegister *reg = open_argument(fcinfo, ACL_SELECT, true);
+	TimestampTz at;
+	const TimestampTz *dated;
 	Datum	   *recorders;
 	bool	   *nulls;
 	int			n;
@@ -252,7 +293,8 @@ accum_register_unpost_many(PG_FUNCTION_ARGS)
 			recorder_is_null();
 		recorders[i] = recorder_from_text(reg, TextDatumGetCString(recorders[i]));
 	}
-	PG_RETURN_INT32(n == 0 ? 0 : unpost_documents(reg, accum_recorder_array(reg, recorders, n)));
+	dated = at_argument(fcinfo, reg, &at);
+	PG_RETURN_INT32(n == 0 ? 0 : unpost_documents(reg, accum_recorder_array(reg, recorders, n), dated));
 }
 
 /*
@@ -264,7 +306,7 @@ accum_register_unpost_many(PG_FUNCTION_ARGS)
 Datum
 accum_register_repost(PG_FUNCTION_ARGS)
 {
-	AccumRegister *reg = open_argument(fcinfo, ACL_INSERT | ACL_DELETE | ACL_SELECT);
+	AccumRegister *reg = open_argument(fcinfo, ACL_INSERT | ACL_SELECT, true);
 	char	   *name;
 	Datum		recorder;
 	AccumBatch *batch;

@@ -349,14 +349,17 @@ make_document(const Count *count)
 
 /* Give the document back as JSON. */
 static void
-put_document(ReturnSetInfo *result, AccumBatch *document)
+put_document(AccumRegister *reg, ReturnSetInfo *result, AccumBatch *document)
 {
 	AccumQueryState state;
 	uint64		n;
 
 	accum_query_begin(&state, InvalidOid);
 	accum_query_rows(ROWS_NAME, document->desc, document->rows);
-	n = accum_query_command("SELECT pg_catalog.to_jsonb(d) FROM " ROWS_NAME " d", SPI_OK_SELECT);
+	n = accum_query_command(psprintf("SELECT pg_catalog.to_jsonb(d)%s FROM " ROWS_NAME " d",
+									 reg->history ? " OPERATOR(pg_catalog.-) 'reverses'::pg_catalog.text "
+									 "OPERATOR(pg_catalog.-) 'reverses_period'::pg_catalog.text" : ""),
+							SPI_OK_SELECT);
 	for (uint64 i = 0; i < n; i++)
 		tuplestore_puttuple(result->setResult, SPI_tuptable->vals[i]);
 	accum_query_forget_rows(ROWS_NAME);
@@ -367,7 +370,7 @@ put_document(ReturnSetInfo *result, AccumBatch *document)
 static void
 count_init(Count *count, FunctionCallInfo fcinfo, const char *recorder)
 {
-	AccumAccess access = {.privileges = ACL_INSERT | ACL_DELETE | ACL_SELECT};
+	AccumAccess access = {.privileges = ACL_INSERT | ACL_SELECT,.removes = true};
 	TimestampTz after;
 
 	PreventCommandIfReadOnly("register_reconcile()");
@@ -434,7 +437,7 @@ accum_register_reconcile(PG_FUNCTION_ARGS)
 
 	document = make_document(&count);
 	accum_document_replace(count.reg, count.recorder, document);
-	put_document((ReturnSetInfo *) fcinfo->resultinfo, document);
+	put_document(count.reg, (ReturnSetInfo *) fcinfo->resultinfo, document);
 	accum_stats_add(count.reg, ACCUM_STAT_REPOSTS, 1);
 	return (Datum) 0;
 }

@@ -84,6 +84,7 @@ static AccumRegister *retired = NULL;
 #define REGISTERS_LIMITS 12
 #define REGISTERS_ARCHIVED_BEFORE 15
 #define REGISTERS_ARCHIVED_MOVEMENTS 16
+#define REGISTERS_HISTORY 17
 #define RELATIONS_RELATION 1
 #define RELATIONS_REGISTER 2
 #define RELATIONS_ROLE 3
@@ -497,6 +498,7 @@ register_fill(AccumRegister *reg, HeapTuple tuple, Relation registers)
 	reg->totals_period = unit_value(tuple, registers, REGISTERS_TOTALS_PERIOD);
 	reg->partition_by = unit_value(tuple, registers, REGISTERS_PARTITION_BY);
 	reg->high_write = DatumGetBool(row_value(tuple, registers, REGISTERS_HIGH_WRITE));
+	reg->history = DatumGetBool(row_value(tuple, registers, REGISTERS_HISTORY));
 	accum_zone_init(&reg->zone,
 					TextDatumGetCString(row_value(tuple, registers, REGISTERS_TIME_ZONE)),
 					DatumGetInt32(row_value(tuple, registers, REGISTERS_YEAR_START)));
@@ -518,6 +520,8 @@ register_fill(AccumRegister *reg, HeapTuple tuple, Relation registers)
 	reg->period_attnum = fixed_attnum(movements, "period", TIMESTAMPTZOID);
 	reg->type_attnum = fixed_attnum(movements, "movement_type", TEXTOID);
 	reg->hash_attnum = fixed_attnum(movements, "dim_hash", INT8OID);
+	if (reg->history)
+		reg->reverses_period_attnum = fixed_attnum(movements, "reverses_period", TIMESTAMPTZOID);
 	check_columns(reg, movements);
 	table_close(movements, AccessShareLock);
 
@@ -695,6 +699,8 @@ accum_register_visible(AccumRegister *reg)
 AccumRegister *
 accum_register_open(const char *name, LOCKMODE lockmode, const AccumAccess *access)
 {
+	static const AccumAccess inserts = {.privileges = ACL_INSERT};
+	static const AccumAccess deletes = {.privileges = ACL_DELETE};
 	NameEntry  *cached = NULL;
 
 	if (strlen(name) < NAMEDATALEN)
@@ -723,7 +729,11 @@ accum_register_open(const char *name, LOCKMODE lockmode, const AccumAccess *acce
 		LockRelationOid(relations[ACCUM_MOVEMENTS], lockmode);
 		reg = register_get(name, relations[ACCUM_MOVEMENTS]);
 		if (reg != NULL && strcmp(reg->name, name) == 0)
+		{
+			if (access != NULL && access->removes)
+				check_access(reg->movements, reg->history ? &inserts : &deletes);
 			return reg;
+		}
 		UnlockRelationOid(relations[ACCUM_MOVEMENTS], lockmode);
 		cached = NULL;
 	}

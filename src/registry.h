@@ -74,7 +74,6 @@ typedef enum AccumPlanPurpose
 	ACCUM_PLAN_NOTE,
 	ACCUM_PLAN_COUNT,	/* inspect.c */
 	ACCUM_PLAN_OLDEST,
-	ACCUM_PLAN_ONCE,	/* once.c */
 	ACCUM_PLAN_DELETE,	/* post.c */
 	ACCUM_PLAN_INSERT,	/* document.c */
 	ACCUM_PLAN_SELECT,
@@ -110,6 +109,7 @@ typedef struct AccumRegister
 	AccumUnit	totals_period;
 	AccumUnit	partition_by;
 	bool		high_write;		/* posts append deltas */
+	bool		history;		/* movements stay, reversals are added */
 	AccumDay	archived_before;	/* ACCUM_DAY_MIN when nothing is archived */
 	int64		archived_movements;
 	uint64		seed;
@@ -126,6 +126,7 @@ typedef struct AccumRegister
 	AttrNumber	period_attnum;
 	AttrNumber	type_attnum;
 	AttrNumber	hash_attnum;
+	AttrNumber	reverses_period_attnum; /* only with history */
 	Oid			relations[ACCUM_ROLES];	/* InvalidOid where there is none */
 	AccumCellColumns columns[ACCUM_ROLES];	/* of deltas and derived tables */
 	AccumDeltaColumns delta_columns;
@@ -175,6 +176,7 @@ typedef struct AccumAccess
 {
 	bool		owner;
 	bool		admin;
+	bool		removes;		/* take movements back: DELETE, or with history INSERT */
 	AclMode		privileges;
 } AccumAccess;
 

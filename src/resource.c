@@ -349,6 +349,19 @@ accum_sum_to_value(const AccumSum *sum, Oid type, int32 typmod, Datum *value)
 }
 
 /*
+ * A value of the resource's type with the other sign, palloc'd if by reference; false
+ * when there is none.
+ */
+bool
+accum_value_negate(Oid type, int32 typmod, Datum value, Datum *negated)
+{
+	AccumSum	sum = {0};
+
+	accum_sum_add_value(&sum, type, value, -1);
+	return accum_sum_to_value(&sum, type, typmod, negated);
+}
+
+/*
  * The sum of two values of the resource's type as another one, palloc'd if by
  * reference.  Fails as accum_sum_to_value does.
  */

@@ -42,6 +42,7 @@ extern Datum accum_sum_wide(const AccumSum *sum, Oid type);
 extern void accum_sum_add_wide(AccumSum *sum, Oid type, Datum wide);
 extern void accum_sum_halve(const AccumSum *sum, Oid type, AccumSum *half, AccumSum *rest);
 extern bool accum_sum_to_value(const AccumSum *sum, Oid type, int32 typmod, Datum *value);
+extern bool accum_value_negate(Oid type, int32 typmod, Datum value, Datum *negated);
 extern bool accum_value_add(Oid type, int32 typmod, Datum a, Datum b, Datum *value);
 
 #endif							/* ACCUM_RESOURCE_H */

@@ -24,11 +24,12 @@
 
 /* Columns of movements beside dimensions, resources and attributes. */
 #define FIXED_COLUMNS 6
+#define HISTORY_COLUMNS 2
 
 static int
 movements_ncolumns(const AccumRegister *reg)
 {
-	return FIXED_COLUMNS + reg->ndims + reg->nresources + reg->nattributes;
+	return FIXED_COLUMNS + (reg->history ? HISTORY_COLUMNS : 0) + reg->ndims + reg->nresources + reg->nattributes;
 }
 
 /* May the caller's movements be written or removed straight, as far as the whole table goes? */

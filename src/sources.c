@@ -23,6 +23,7 @@
 
 #include "horizon.h"
 #include "moved.h"
+#include "side.h"
 #include "sources.h"
 
 static void
@@ -49,10 +50,17 @@ append_select(AccumQuery *query, AccumRegister *reg, const AccumGrouping *groupi
 		if (totals)
 			appendStringInfo(sql, "t.%s, t.%s, ", name, receipt);
 		else
-			appendStringInfo(sql, "t.%s, CASE WHEN t.%s OPERATOR(pg_catalog.>) 0 THEN t.%s ELSE 0 END AS %s, ",
-							 name, name, name, receipt);
+		{
+			appendStringInfo(sql, "t.%s, CASE WHEN ", name);
+			accum_append_is_receipt(sql, "t", name, reg->history);
+			appendStringInfo(sql, " THEN t.%s ELSE 0 END AS %s, ", name, receipt);
+		}
 	}
-	appendStringInfo(sql, "%s AS movements_count", totals ? "t.movements_count" : "1::bigint");
+	if (totals)
+		appendStringInfoString(sql, "t.movements_count");
+	else
+		accum_append_counted(sql, "t", reg->history);
+	appendStringInfoString(sql, " AS movements_count");
 }
 
 /*

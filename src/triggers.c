@@ -24,6 +24,7 @@
 #include "horizon.h"
 #include "leaf.h"
 #include "resource.h"
+#include "reversal.h"
 
 PG_FUNCTION_INFO_V1(accum_movement_prepare);
 PG_FUNCTION_INFO_V1(accum_movements_changed);
@@ -95,13 +96,43 @@ check_movement_type(Datum value)
 				 errhint("Valid values are \"regular\" and \"adjustment\".")));
 }
 
+/* Only a reversal of the engine's points to another movement. */
 static void
-check_resource(const AccumColumn *column, Datum value)
+check_reversal(AccumRegister *reg, const AccumLeaf *leaf, TupleTableSlot *row)
 {
+	Datum		type = value_fetch(row, leaf->movement_type);
+
+	if (reg->history && text_is(DatumGetTextPP(type), "reversal") &&
+		accum_reversal_check(reg, leaf, row))
+		return;
+	check_movement_type(type);
+	for (size_t i = 0; reg->history && i < lengthof(leaf->reverses); i++)
+	{
+		AttrNumber	attnum = leaf->reverses[i];
+
+		if (!slot_attisnull(row, attnum))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("column \"%s\" of a movement must be null",
+							NameStr(TupleDescAttr(row->tts_tupleDescriptor, attnum - 1)->attname)),
+					 errdetail("Only reversals, which the register writes itself, have a value there.")));
+	}
+}
+
+static void
+check_resource(AccumRegister *reg, const AccumColumn *column, Datum value)
+{
+	Datum		negated;
+
 	if (!accum_value_finite(column->type, value))
 		ereport(ERROR,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 				 errmsg("resource \"%s\" must be finite", column->name)));
+	if (reg->history && !accum_value_negate(column->type, column->typmod, value, &negated))
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("resource \"%s\" is out of range", column->name),
+				 errdetail("Its reversal would not fit the type.")));
 }
 
 /* Where in a tuple a column's value is, NULL when it has none. */
@@ -174,10 +205,10 @@ accum_movement_prepare(PG_FUNCTION_ARGS)
 	reg = accum_leaf_register(trigger->tg_relation, &leaf);
 
 	check_period(reg, value_fetch(row, leaf->period));
-	check_movement_type(value_fetch(row, leaf->movement_type));
+	check_reversal(reg, leaf, row);
 	accum_column_check_size(&reg->recorder, "column", value_fetch(row, leaf->recorder));
 	for (int i = 0; i < reg->nresources; i++)
-		check_resource(&reg->resources[i], value_fetch(row, leaf->resources[i]));
+		check_resource(reg, &reg->resources[i], value_fetch(row, leaf->resources[i]));
 	for (int i = 0; i < reg->ndims; i++)
 	{
 		dims[i] = slot_getattr(row, leaf->dims[i], &nulls[i]);
@@ -230,7 +261,10 @@ guard_data(FunctionCallInfo fcinfo, const char *function)
 	return trigger;
 }
 
-/* accum._guard_movements(), BEFORE UPDATE OR TRUNCATE FOR EACH STATEMENT on movements */
+/*
+ * accum._guard_movements(), BEFORE UPDATE OR TRUNCATE, with history also DELETE, FOR EACH
+ * STATEMENT on movements
+ */
 Datum
 accum_guard_movements(PG_FUNCTION_ARGS)
 {
@@ -242,12 +276,25 @@ accum_guard_movements(PG_FUNCTION_ARGS)
 				 errmsg("movements in \"%s\" cannot be updated",
 						RelationGetRelationName(trigger->tg_relation)),
 				 errhint("Use accum.register_repost() to correct a document.")));
+	if (TRIGGER_FIRED_BY_DELETE(trigger->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("movements in \"%s\" cannot be deleted",
+						RelationGetRelationName(trigger->tg_relation)),
+				 errdetail("The register was created with history."),
+				 errhint("Use accum.register_unpost() to cancel a document.")));
 	if (!accum_guarded_writes(RelationGetRelid(trigger->tg_relation)))
+	{
+		AccumRegister *reg = accum_register_of_movements(RelationGetRelid(trigger->tg_relation));
+
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("movements in \"%s\" cannot be truncated",
 						RelationGetRelationName(trigger->tg_relation)),
-				 errhint("Use DELETE, or accum.register_clear() to empty the register.")));
+				 reg != NULL && reg->history
+				 ? errhint("Use accum.register_unpost() to cancel documents.")
+				 : errhint("Use DELETE, or accum.register_clear() to empty the register.")));
+	}
 	return PointerGetDatum(NULL);
 }
 

@@ -422,7 +422,7 @@ test_drop_matches_create(void **state)
 		StringInfoData drop;
 
 		initStringInfo(&drop);
-		accum_ddl_drop_functions(&drop, "stock", (AccumKind) kind);
+		accum_ddl_drop_functions(&drop, "stock", (AccumKind) kind, false);
 		assert_int_equal(count(drop.data, "DROP FUNCTION "), count(sql, "CREATE FUNCTION "));
 		assert_int_equal(count(drop.data, "DROP VIEW "), count(sql, "CREATE VIEW "));
 		assert_lacks(drop.data, "CASCADE");
