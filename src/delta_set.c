@@ -591,7 +591,8 @@ level_unit(const AccumDeltaSet *set, AccumDay day)
 bool
 accum_delta_set_in_one_unit(const AccumDeltaSet *set)
 {
-	return level_unit(set, set->first_day) == level_unit(set, set->last_day);
+	return set->first_day == set->last_day ||
+		level_unit(set, set->first_day) == level_unit(set, set->last_day);
 }
 
 /* Does an entry belong to the same cell, and the same unit of the pass, as another? */

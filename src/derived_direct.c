@@ -211,7 +211,7 @@ writer_open(Writer *writer, AccumDerivedWriter *all, AccumRole role)
 		table_close(rel, NoLock);
 		return false;
 	}
-	accum_direct_open(&writer->direct, rel, role != ACCUM_DELTA);
+	accum_direct_open(&writer->direct, rel);
 	if (role != ACCUM_DELTA)
 		writer->stored = table_slot_create(rel, NULL);
 	writer->new_row = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsHeapTuple);

@@ -11,6 +11,7 @@
 
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "catalog/index.h"
 #include "catalog/pg_am.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
@@ -76,12 +77,11 @@ accum_direct_snapshot(void)
  * where an INSERT would be.
  */
 void
-accum_direct_open(AccumDirect *direct, Relation rel, bool speculative)
+accum_direct_open(AccumDirect *direct, Relation rel)
 {
 	PreventCommandIfReadOnly("INSERT");
 	PreventCommandIfParallelMode("INSERT");
 	direct->rel = rel;
-	direct->speculative = speculative;
 	direct->context = CurrentMemoryContext;
 	direct->estate = NULL;
 }
@@ -96,9 +96,11 @@ open_indices(AccumDirect *direct)
 	old = MemoryContextSwitchTo(direct->context);
 	direct->estate = CreateExecutorState();
 	MemoryContextSwitchTo(direct->estate->es_query_cxt);
+
+	/* InitResultRelInfo would copy triggers. */
 	direct->result = makeNode(ResultRelInfo);
-	InitResultRelInfo(direct->result, direct->rel, 0, NULL, 0);
-	ExecOpenIndices(direct->result, direct->speculative);
+	direct->result->ri_RelationDesc = direct->rel;
+	ExecOpenIndices(direct->result, false);
 	direct->primary_key = NIL;
 	for (int i = 0; i < direct->result->ri_NumIndices; i++)
 	{
@@ -127,6 +129,22 @@ accum_direct_insert(AccumDirect *direct, TupleTableSlot *slot)
 	table_tuple_insert(direct->rel, slot, GetCurrentCommandId(true), 0, NULL);
 	accum_insert_index_tuples(direct->result, slot, direct->estate, NULL, NULL, NIL);
 	ResetPerTupleExprContext(direct->estate);
+}
+
+/* Get ready to look at who has the keys of a row that could not be inserted. */
+static void
+prepare_to_check(AccumDirect *direct)
+{
+	MemoryContext old = MemoryContextSwitchTo(direct->estate->es_query_cxt);
+
+	for (int i = 0; i < direct->result->ri_NumIndices; i++)
+	{
+		IndexInfo  *info = direct->result->ri_IndexRelationInfo[i];
+
+		if (info->ii_Unique && info->ii_UniqueOps == NULL)
+			BuildSpeculativeIndexInfo(direct->result->ri_IndexRelationDescs[i], info);
+	}
+	MemoryContextSwitchTo(old);
 }
 
 /* Insert a row unless its primary key meets another row; false then, and nothing is there. */
@@ -175,6 +193,7 @@ accum_direct_insert_new(AccumDirect *direct, TupleTableSlot *slot)
 	while (!insert_speculative(direct, slot))
 	{
 		/* Whoever was faster may have rolled back when we have waited. */
+		prepare_to_check(direct);
 		if (!accum_check_index_constraints(direct->result, slot, direct->estate,
 										   direct->primary_key))
 			return false;

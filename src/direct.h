@@ -14,7 +14,6 @@
 typedef struct AccumDirect
 {
 	Relation	rel;
-	bool		speculative;	/* rows may be inserted with accum_direct_insert_new */
 	MemoryContext context;
 	EState	   *estate;			/* NULL until then */
 	ResultRelInfo *result;
@@ -26,7 +25,7 @@ extern bool accum_debug_sql_writes;
 extern bool accum_direct_enabled(void);
 extern bool accum_direct_plain(Relation rel, int ncolumns);
 extern Snapshot accum_direct_snapshot(void);
-extern void accum_direct_open(AccumDirect *direct, Relation rel, bool speculative);
+extern void accum_direct_open(AccumDirect *direct, Relation rel);
 extern void accum_direct_insert(AccumDirect *direct, TupleTableSlot *slot);
 extern bool accum_direct_insert_hopefully(AccumDirect *direct, TupleTableSlot *slot);
 extern bool accum_direct_insert_new(AccumDirect *direct, TupleTableSlot *slot);

@@ -81,25 +81,33 @@ is_integer_type(Oid type)
 	return type == INT2OID || type == INT4OID || type == INT8OID;
 }
 
+/* Cut off the decimals of a number that is to be an integer: they must be zeros. */
+static void
+cut_fraction(const AccumColumn *column, char *text)
+{
+	char	   *point = strchr(text, '.');
+
+	if (point == NULL)
+		return;
+	if (point[1 + strspn(point + 1, "0")] != '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+				 errmsg("invalid input syntax for type %s: \"%s\"",
+						format_type_be(column->type), text)));
+	*point = '\0';
+}
+
 static Datum
 column_from_number(AccumRegister *reg, AccumColumn *column, Numeric number)
 {
-	Datum		value = NumericGetDatum(number);
+	char	   *text;
 
 	if (column->type == NUMERICOID)
-		return DirectFunctionCall2(numeric, value, Int32GetDatum(column->typmod));
-	if (is_integer_type(getBaseType(column->type)))
-	{
-		Datum		whole = DirectFunctionCall2(numeric_trunc, value, Int32GetDatum(0));
-
-		if (!DatumGetBool(DirectFunctionCall2(numeric_eq, value, whole)))
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-					 errmsg("invalid input syntax for type %s: \"%s\"",
-							format_type_be(column->type), numeric_text(number))));
-		value = whole;
-	}
-	return accum_column_from_text(reg, column, numeric_text(DatumGetNumeric(value)));
+		return DirectFunctionCall2(numeric, NumericGetDatum(number), Int32GetDatum(column->typmod));
+	text = numeric_text(number);
+	if (is_integer_type(column->type) || is_integer_type(getBaseType(column->type)))
+		cut_fraction(column, text);
+	return accum_column_from_text(reg, column, text);
 }
 
 /* A JSON value as text, for messages. */

@@ -74,7 +74,6 @@ accum_map_open(AccumMap *map, AccumRegister *reg)
 {
 	AccumVerdict *verdict = &reg->direct[ACCUM_RECORDERS];
 	Relation	rel;
-	Oid			type;
 
 	if (!accum_direct_enabled())
 		return false;
@@ -89,9 +88,7 @@ accum_map_open(AccumMap *map, AccumRegister *reg)
 	map->reg = reg;
 	map->rel = rel;
 	map->index = index_open(accum_primary_key_index(rel), AccessShareLock);
-	type = map->index->rd_opcintype[0];
-	map->equal = get_opcode(get_opfamily_member(map->index->rd_opfamily[0], type, type,
-												BTEqualStrategyNumber));
+	map->equal = InvalidOid;
 	map->slot = table_slot_create(rel, NULL);
 	map->new_row = NULL;
 	return true;
@@ -134,9 +131,13 @@ scan_begin(AccumMap *map, Datum recorder, const AccumDay *unit, Snapshot snapsho
 {
 	int			nkeys = unit != NULL ? 2 : 1;
 	IndexScanDesc scan = accum_index_beginscan(map->rel, map->index, snapshot, nkeys);
+	Oid			type = map->index->rd_opcintype[0];
 	ScanKeyData keys[2];
 
-	ScanKeyEntryInitialize(&keys[0], 0, 1, BTEqualStrategyNumber, map->index->rd_opcintype[0],
+	if (!OidIsValid(map->equal))
+		map->equal = get_opcode(get_opfamily_member(map->index->rd_opfamily[0], type, type,
+													BTEqualStrategyNumber));
+	ScanKeyEntryInitialize(&keys[0], 0, 1, BTEqualStrategyNumber, type,
 						   map->index->rd_indcollation[0], map->equal, recorder);
 	if (unit != NULL)
 		ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_DATE_EQ, DateADTGetDatum(*unit));
@@ -164,7 +165,8 @@ fill_row(TupleTableSlot *row, Datum recorder, Datum unit, int64 revision)
 	row->tts_values[MAP_RECORDER - 1] = recorder;
 	row->tts_values[MAP_UNIT_START - 1] = unit;
 	row->tts_values[MAP_REVISION - 1] = Int64GetDatum(revision);
-	ExecStoreVirtualTuple(row);
+	ExecStoreHeapTuple(heap_form_tuple(row->tts_tupleDescriptor, row->tts_values, row->tts_isnull),
+					   row, true);
 }
 
 /* The new row is not there as far as we could see: insert it unless somebody else does. */
@@ -180,8 +182,8 @@ open_to_insert(AccumMap *map)
 {
 	if (map->new_row != NULL)
 		return;
-	accum_direct_open(&map->direct, map->rel, true);
-	map->new_row = MakeSingleTupleTableSlot(RelationGetDescr(map->rel), &TTSOpsVirtual);
+	accum_direct_open(&map->direct, map->rel);
+	map->new_row = MakeSingleTupleTableSlot(RelationGetDescr(map->rel), &TTSOpsHeapTuple);
 }
 
 /*
@@ -288,11 +290,11 @@ accum_map_find_units(AccumMap *map, AccumLockedDocument *document, Snapshot snap
 void
 accum_map_bump(AccumMap *map, const AccumLockedDocument *document, Snapshot snapshot)
 {
-	TupleTableSlot *row = MakeSingleTupleTableSlot(RelationGetDescr(map->rel), &TTSOpsVirtual);
+	TupleTableSlot *row = MakeSingleTupleTableSlot(RelationGetDescr(map->rel), &TTSOpsHeapTuple);
 	AccumDirect direct;
 	ListCell   *lc;
 
-	accum_direct_open(&direct, map->rel, false);
+	accum_direct_open(&direct, map->rel);
 	foreach(lc, document->rows)
 	{
 		HeapTuple	locked = lfirst(lc);

@@ -17,7 +17,7 @@ typedef struct AccumMap
 	AccumRegister *reg;
 	Relation	rel;
 	Relation	index;
-	RegProcedure equal;			/* of recorders */
+	RegProcedure equal;			/* of recorders, InvalidOid until needed */
 	TupleTableSlot *slot;
 	AccumDirect direct;			/* for rows to be inserted, which */
 	TupleTableSlot *new_row;	/* are put here; NULL while there has been none */

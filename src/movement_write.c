@@ -59,7 +59,7 @@ open_target(Writer *writer, TimestampTz period, AccumBound *bound)
 	target->relation = RelationGetRelid(rel);
 	(void) accum_leaf_register(rel, &leaf);
 	target->leaf = leaf;
-	accum_direct_open(&target->direct, rel, false);
+	accum_direct_open(&target->direct, rel);
 	target->row = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsVirtual);
 	writer->targets = lappend(writer->targets, target);
 	return target;

@@ -258,7 +258,7 @@ open_target(AccumRegister *reg, Target *target, TupleDesc desc)
 	target->rel = table_open(get_relname_relid(name, accum_schema_oid()), RowExclusiveLock);
 	target->map = convert_tuples_by_name(desc, RelationGetDescr(target->rel));
 	target->row = MakeSingleTupleTableSlot(RelationGetDescr(target->rel), &TTSOpsVirtual);
-	accum_direct_open(&target->direct, target->rel, false);
+	accum_direct_open(&target->direct, target->rel);
 }
 
 /* Put the rows into their partitions, which are there now. */

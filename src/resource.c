@@ -12,32 +12,12 @@
 
 #include <math.h>
 
-#include "catalog/pg_type.h"
+#include "common/int.h"
 #include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
 #include "utils/numeric.h"
 
 #include "resource.h"
-
-/* How values of a resource's type are summed. */
-AccumSumKind
-accum_sum_kind(Oid type)
-{
-	switch (type)
-	{
-		case INT2OID:
-		case INT4OID:
-		case INT8OID:
-			return ACCUM_SUM_INT;
-		case NUMERICOID:
-			return ACCUM_SUM_NUMERIC;
-		case FLOAT4OID:
-		case FLOAT8OID:
-			return ACCUM_SUM_FLOAT;
-		default:
-			elog(ERROR, "type %u is not a resource type", type);
-	}
-}
 
 static int64
 integer_value(Oid type, Datum value)
@@ -309,6 +289,21 @@ accum_sum_halve(const AccumSum *sum, Oid type, AccumSum *half, AccumSum *rest)
 	accum_sum_add_wide(rest, type, DirectFunctionCall2(numeric_sub, whole, part));
 }
 
+/* An integer as a value of the resource's type; false when it does not fit. */
+static bool
+integer_fits(Oid type, int64 number, Datum *value)
+{
+	if (type == INT8OID)
+		*value = Int64GetDatum(number);
+	else if (type == INT4OID && number >= PG_INT32_MIN && number <= PG_INT32_MAX)
+		*value = Int32GetDatum((int32) number);
+	else if (type == INT2OID && number >= PG_INT16_MIN && number <= PG_INT16_MAX)
+		*value = Int16GetDatum((int16) number);
+	else
+		return false;
+	return true;
+}
+
 /*
  * The sum as a value of the resource's type, palloc'd if by reference.
  *
@@ -328,15 +323,7 @@ accum_sum_to_value(const AccumSum *sum, Oid type, int32 typmod, Datum *value)
 			if (normal.integer.high < PG_INT32_MIN || normal.integer.high > PG_INT32_MAX)
 				return false;
 			number = normal.integer.high * (INT64CONST(1) << 32) + normal.integer.low;
-			if (type == INT8OID)
-				*value = Int64GetDatum(number);
-			else if (type == INT4OID && number >= PG_INT32_MIN && number <= PG_INT32_MAX)
-				*value = Int32GetDatum((int32) number);
-			else if (type == INT2OID && number >= PG_INT16_MIN && number <= PG_INT16_MAX)
-				*value = Int16GetDatum((int16) number);
-			else
-				return false;
-			return true;
+			return integer_fits(type, number, value);
 		case ACCUM_SUM_NUMERIC:
 			*value = DirectFunctionCall2(numeric, accum_sum_wide(sum, type),
 										 Int32GetDatum(typmod));
@@ -368,15 +355,21 @@ accum_value_negate(Oid type, int32 typmod, Datum value, Datum *negated)
 bool
 accum_value_add(Oid type, int32 typmod, Datum a, Datum b, Datum *value)
 {
-	AccumSum	sum = {0};
+	int64		number;
+	double		real;
 
-	if (accum_sum_kind(type) == ACCUM_SUM_NUMERIC)
+	switch (accum_sum_kind(type))
 	{
-		*value = DirectFunctionCall2(numeric, DirectFunctionCall2(numeric_add, a, b),
-									 Int32GetDatum(typmod));
-		return true;
+		case ACCUM_SUM_INT:
+			return !pg_add_s64_overflow(integer_value(type, a), integer_value(type, b), &number) &&
+				integer_fits(type, number, value);
+		case ACCUM_SUM_NUMERIC:
+			*value = DirectFunctionCall2(numeric, DirectFunctionCall2(numeric_add, a, b),
+										 Int32GetDatum(typmod));
+			return true;
+		default:
+			real = float_value(type, a) + float_value(type, b);
+			*value = type == FLOAT8OID ? Float8GetDatum(real) : Float4GetDatum((float4) real);
+			return isfinite(float_value(type, *value));
 	}
-	accum_sum_add_value(&sum, type, a, 1);
-	accum_sum_add_value(&sum, type, b, 1);
-	return accum_sum_to_value(&sum, type, typmod, value);
 }

@@ -5,6 +5,8 @@
 #ifndef ACCUM_RESOURCE_H
 #define ACCUM_RESOURCE_H
 
+#include "catalog/pg_type.h"
+
 /* How a type is summed. */
 typedef enum AccumSumKind
 {
@@ -29,7 +31,26 @@ typedef union AccumSum
 	double		real;
 } AccumSum;
 
-extern AccumSumKind accum_sum_kind(Oid type);
+/* How values of a resource's type are summed. */
+static inline AccumSumKind
+accum_sum_kind(Oid type)
+{
+	switch (type)
+	{
+		case INT2OID:
+		case INT4OID:
+		case INT8OID:
+			return ACCUM_SUM_INT;
+		case NUMERICOID:
+			return ACCUM_SUM_NUMERIC;
+		case FLOAT4OID:
+		case FLOAT8OID:
+			return ACCUM_SUM_FLOAT;
+		default:
+			elog(ERROR, "type %u is not a resource type", type);
+	}
+}
+
 extern bool accum_value_finite(Oid type, Datum value);
 extern int	accum_value_sign(Oid type, Datum value);
 extern void accum_sum_add_value(AccumSum *sum, Oid type, Datum value, int sign);
