@@ -88,7 +88,7 @@ find_new_cells(AccumRegister *reg, AccumRole home, AccumDeltaSet *set, Tuplestor
 		{
 			MemoryContext old = MemoryContextSwitchTo(scratch);
 
-			(void) accum_row_fill(reg, home, ACCUM_ROW_CELL, entry, slot);
+			(void) accum_row_fill(reg, home, ACCUM_ROW_CELL, false, entry, slot);
 			tuplestore_puttupleslot(rows, slot);
 			MemoryContextSwitchTo(old);
 			MemoryContextReset(scratch);

@@ -28,6 +28,7 @@
 #include "miscadmin.h"
 #include "utils/date.h"
 #include "utils/memutils.h"
+#include "utils/numeric.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -261,20 +262,70 @@ find_row(Writer *writer, int64 dim_hash, AccumDay unit)
 	return found;
 }
 
-/* Add the row's sum at position i to the one in new_row; false when that does not fit. */
-static bool
-add_sum(Writer *writer, const TupleTableSlot *row, int i, const AccumColumn *resource)
+static int
+sums_each(const Writer *writer)
+{
+	return accum_row_by_unit(writer->role) ? 2 : 1;
+}
+
+/* The resource whose sum, at position i of the sums, does not fit its column. */
+static void
+out_of_range(Writer *writer, const TupleTableSlot *row, int i)
 {
 	const AccumRowShape *shape = writer->shape;
-	Datum	   *value = &writer->new_row->tts_values[shape->attnums[i] - 1];
 
-	if (accum_row_add_fits(*value, row->tts_values[i], resource, value))
-		return true;
 	accum_row_out_of_range(writer->reg, writer->role, DatumGetInt64(row->tts_values[0]),
 						   row->tts_values + shape->first_dim,
 						   row->tts_isnull + shape->first_dim,
-						   resource->name);
-	return false;
+						   writer->reg->resources[i / sums_each(writer)].name);
+}
+
+/* Add a row's sums to those in new_row; false when one does not fit. */
+static bool
+add_sums(Writer *writer, const TupleTableSlot *row)
+{
+	const AccumRowShape *shape = writer->shape;
+
+	for (int i = 0; i < writer->reg->nresources * sums_each(writer); i++)
+	{
+		int			position = shape->first_sum + i;
+		Datum	   *value = &writer->new_row->tts_values[shape->attnums[position] - 1];
+
+		if (!row->tts_isnull[position] &&
+			!accum_row_add_fits(*value, row->tts_values[position],
+								&writer->reg->resources[i / sums_each(writer)], value))
+		{
+			out_of_range(writer, row, i);
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Give the wide sums that have been put into new_row their columns' form; false as above. */
+static bool
+narrow_sums(Writer *writer, const TupleTableSlot *row)
+{
+	const AccumRowShape *shape = writer->shape;
+
+	for (int i = 0; i < writer->reg->nresources * sums_each(writer); i++)
+	{
+		const AccumColumn *resource = &writer->reg->resources[i / sums_each(writer)];
+		int			column = shape->attnums[shape->first_sum + i] - 1;
+		AccumSum	sum = {0};
+
+		if (accum_sum_kind(resource->type) != ACCUM_SUM_NUMERIC)
+			continue;
+		if (!writer->new_row->tts_isnull[column])
+			sum.numeric = DatumGetNumeric(writer->new_row->tts_values[column]);
+		writer->new_row->tts_isnull[column] = false;
+		if (!accum_row_sum_fits(&sum, resource, &writer->new_row->tts_values[column]))
+		{
+			out_of_range(writer, row, i);
+			return false;
+		}
+	}
+	return true;
 }
 
 static void
@@ -301,17 +352,13 @@ make_version(Writer *writer, const TupleTableSlot *row)
 {
 	TupleTableSlot *stored = writer->stored;
 	const AccumRowShape *shape = writer->shape;
-	int			sums_each = accum_row_by_unit(writer->role) ? 2 : 1;
 	int			natts = RelationGetNumberOfAttributes(writer->direct.rel);
 
 	slot_getallattrs(stored);
 	memcpy(writer->new_row->tts_values, stored->tts_values, sizeof(Datum) * natts);
 	memcpy(writer->new_row->tts_isnull, stored->tts_isnull, sizeof(bool) * natts);
-	for (int i = 0; i < writer->reg->nresources * sums_each; i++)
-	{
-		if (!add_sum(writer, row, shape->first_sum + i, &writer->reg->resources[i / sums_each]))
-			return false;
-	}
+	if (!add_sums(writer, row))
+		return false;
 	for (int i = shape->last_at; i >= 0 && i <= shape->last_at + 1 && !row->tts_isnull[i]; i++)
 	{
 		writer->new_row->tts_values[shape->attnums[i] - 1] = row->tts_values[i];
@@ -401,6 +448,8 @@ upsert_row(Writer *writer, const TupleTableSlot *row)
 		else
 		{
 			set_values(writer, row);
+			if (!narrow_sums(writer, row))
+				return;
 			form_row(writer);
 			if (accum_direct_insert_new(&writer->direct, writer->new_row))
 				return;
@@ -460,6 +509,7 @@ write_part(Writer *writer, AccumDeltaSet *set, AccumRowKind kind)
 {
 	TupleTableSlot *row = MakeSingleTupleTableSlot(writer->shape->desc, &TTSOpsVirtual);
 	Tuplesortstate *sort = NULL;
+	bool		wide = writer->role != ACCUM_DELTA;
 	const AccumDeltaEntry *entry;
 	bool		more = false;
 
@@ -470,7 +520,7 @@ write_part(Writer *writer, AccumDeltaSet *set, AccumRowKind kind)
 	{
 		MemoryContext old = MemoryContextSwitchTo(writer->all->add_context);
 
-		if (accum_row_fill(writer->reg, writer->role, kind, entry, row))
+		if (accum_row_fill(writer->reg, writer->role, kind, wide, entry, row))
 			more = true;
 		if (sort != NULL)
 			tuplesort_puttupleslot(sort, row);

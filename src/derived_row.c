@@ -12,6 +12,7 @@
 #include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/lsyscache.h"
+#include "utils/numeric.h"
 #include "utils/timestamp.h"
 
 #include "cell.h"
@@ -263,6 +264,21 @@ part_of_sum(AccumRegister *reg, AccumRole role, AccumRowKind kind, const AccumDe
 	return value;
 }
 
+/* Put a sum, or the part of it that the row stands for, into a slot at position n, from 0. */
+static void
+fill_sum(AccumRegister *reg, AccumRole role, AccumRowKind kind, bool wide,
+		 const AccumDeltaEntry *entry, const AccumSum *sum, const AccumColumn *resource,
+		 TupleTableSlot *slot, int n, bool *split)
+{
+	if (!wide || accum_sum_kind(resource->type) != ACCUM_SUM_NUMERIC)
+		slot->tts_values[n] = part_of_sum(reg, role, kind, entry, sum, resource, split);
+	else
+	{
+		slot->tts_isnull[n] = kind != ACCUM_ROW_FIRST || sum->numeric == NULL;
+		slot->tts_values[n] = NumericGetDatum(sum->numeric);
+	}
+}
+
 /* The first whole year that movements can have: cells without a cache are entered there. */
 static AccumDay
 first_year(const AccumRegister *reg)
@@ -276,9 +292,12 @@ first_year(const AccumRegister *reg)
 /*
  * Fill a virtual slot of the shape's row type.  Returns whether a second row has
  * to follow.  Values by reference are palloc'd, or the entry's.
+ *
+ * With wide numeric sums are left as they are, NULL for nothing, and never split: for
+ * rows that are only added to others.
  */
 bool
-accum_row_fill(AccumRegister *reg, AccumRole role, AccumRowKind kind,
+accum_row_fill(AccumRegister *reg, AccumRole role, AccumRowKind kind, bool wide,
 			   const AccumDeltaEntry *entry, TupleTableSlot *slot)
 {
 	const AccumRowShape *shape = accum_row_shape(reg, role);
@@ -298,11 +317,11 @@ accum_row_fill(AccumRegister *reg, AccumRole role, AccumRowKind kind,
 	}
 	for (int i = 0; i < reg->nresources; i++)
 	{
-		values[n++] = part_of_sum(reg, role, kind, entry, &entry->deltas[i].net,
-								  &reg->resources[i], &split);
+		fill_sum(reg, role, kind, wide, entry, &entry->deltas[i].net, &reg->resources[i],
+				 slot, n++, &split);
 		if (accum_row_by_unit(role))
-			values[n++] = part_of_sum(reg, role, kind, entry, &entry->deltas[i].receipt,
-									  &reg->resources[i], &split);
+			fill_sum(reg, role, kind, wide, entry, &entry->deltas[i].receipt, &reg->resources[i],
+					 slot, n++, &split);
 	}
 	if (shape->last_at >= 0)
 	{

@@ -50,7 +50,7 @@ extern bool accum_row_by_unit(AccumRole role);
 extern const AccumRowShape *accum_row_shape(AccumRegister *reg, AccumRole role);
 extern void accum_row_append_columns(StringInfo sql, AccumRegister *reg, AccumRole role,
 									 const char *prefix, int first);
-extern bool accum_row_fill(AccumRegister *reg, AccumRole role, AccumRowKind kind,
+extern bool accum_row_fill(AccumRegister *reg, AccumRole role, AccumRowKind kind, bool wide,
 						   const AccumDeltaEntry *entry, TupleTableSlot *slot);
 extern bool accum_row_sum_fits(const AccumSum *sum, const AccumColumn *resource, Datum *value);
 extern bool accum_row_add_fits(Datum a, Datum b, const AccumColumn *resource, Datum *value);

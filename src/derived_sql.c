@@ -193,7 +193,7 @@ add_part(AccumRegister *reg, AccumRole role, AccumDeltaSet *set, AccumRowKind ki
 	{
 		MemoryContext old = MemoryContextSwitchTo(scratch);
 
-		if (accum_row_fill(reg, role, kind, entry, slot))
+		if (accum_row_fill(reg, role, kind, false, entry, slot))
 			more = true;
 		tuplestore_puttupleslot(rows, slot);
 		MemoryContextSwitchTo(old);

@@ -131,13 +131,14 @@ store_sorted(AccumMap *map, AccumDocuments *documents)
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(documents->slot->tts_tupleDescriptor,
 													&TTSOpsMinimalTuple);
 	AttrNumber	columns[] = {1, 2};
-	Oid			operators[] = {accum_map_recorder_order(map), lookup_type_cache(DATEOID, TYPECACHE_LT_OPR)->lt_opr};
-	Oid			collations[] = {map->index->rd_indcollation[0], InvalidOid};
+	Oid			operators[] = {InvalidOid, lookup_type_cache(DATEOID, TYPECACHE_LT_OPR)->lt_opr};
+	Oid			collations[] = {InvalidOid, InvalidOid};
 	bool		nulls_first[] = {false, false};
-	Tuplesortstate *sort = tuplesort_begin_heap(slot->tts_tupleDescriptor, lengthof(columns), columns,
-												operators, collations, nulls_first, work_mem, NULL,
-												TUPLESORT_NONE);
+	Tuplesortstate *sort;
 
+	operators[0] = accum_map_recorder_order(map, &collations[0]);
+	sort = tuplesort_begin_heap(slot->tts_tupleDescriptor, lengthof(columns), columns, operators,
+								collations, nulls_first, work_mem, NULL, TUPLESORT_NONE);
 	tuplestore_rescan(documents->rows);
 	while (tuplestore_gettupleslot(documents->rows, true, false, slot))
 		tuplesort_puttupleslot(sort, slot);

@@ -23,7 +23,7 @@
 #include "access/xact.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
-#include "utils/fmgroids.h"
+#include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
@@ -91,7 +91,8 @@ change_apply(AccumChange *change)
 static int
 trigger_depth(void)
 {
-	return DatumGetInt32(OidFunctionCall0(F_PG_TRIGGER_DEPTH));
+	/* It looks at no argument. */
+	return DatumGetInt32(DirectFunctionCall1(pg_trigger_depth, (Datum) 0));
 }
 
 /*

@@ -22,6 +22,7 @@
 #include "leaf.h"
 
 static HTAB *leaves = NULL;
+static AccumLeaf *last_leaf = NULL; /* the one asked for last, NULL if it has gone */
 static bool some_invalid = false;
 
 static void
@@ -61,6 +62,7 @@ leaf_xact_callback(XactEvent event, void *arg)
 		if (leaf->context != NULL)
 			MemoryContextDelete(leaf->context);
 		hash_search(leaves, &leaf->relation, HASH_REMOVE, NULL);
+		last_leaf = NULL;
 	}
 	some_invalid = false;
 }
@@ -160,6 +162,25 @@ leaf_load(AccumLeaf *leaf, Relation relation)
 	leaf->valid = true;
 }
 
+/* The entry of a partition, made if there is none; then it is not valid. */
+static AccumLeaf *
+leaf_find(Oid relation)
+{
+	bool		found;
+
+	if (last_leaf != NULL && last_leaf->relation == relation)
+		return last_leaf;
+	last_leaf = hash_search(leaves, &relation, HASH_ENTER, &found);
+	if (!found)
+	{
+		last_leaf->valid = false;
+		last_leaf->context = NULL;
+		last_leaf->movements = InvalidOid;
+		some_invalid = true;	/* it may never become valid */
+	}
+	return last_leaf;
+}
+
 /*
  * The register that a partition belongs to, and the partition's columns.
  *
@@ -168,17 +189,7 @@ leaf_load(AccumLeaf *leaf, Relation relation)
 AccumRegister *
 accum_leaf_register(Relation relation, AccumLeaf **leaf)
 {
-	Oid			oid = RelationGetRelid(relation);
-	bool		found;
-
-	*leaf = hash_search(leaves, &oid, HASH_ENTER, &found);
-	if (!found)
-	{
-		(*leaf)->valid = false;
-		(*leaf)->context = NULL;
-		(*leaf)->movements = InvalidOid;
-		some_invalid = true;	/* it may never become valid */
-	}
+	*leaf = leaf_find(RelationGetRelid(relation));
 	if (!(*leaf)->valid)
 		leaf_load(*leaf, relation);
 	return leaf_parent_register(*leaf, relation);

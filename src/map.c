@@ -87,7 +87,7 @@ accum_map_open(AccumMap *map, AccumRegister *reg)
 	}
 	map->reg = reg;
 	map->rel = rel;
-	map->index = index_open(accum_primary_key_index(rel), AccessShareLock);
+	map->index = NULL;
 	map->equal = InvalidOid;
 	map->slot = table_slot_create(rel, NULL);
 	map->new_row = NULL;
@@ -104,25 +104,39 @@ accum_map_close(AccumMap *map)
 		ExecDropSingleTupleTableSlot(map->new_row);
 	}
 	ExecDropSingleTupleTableSlot(map->slot);
-	index_close(map->index, NoLock);
+	if (map->index != NULL)
+		index_close(map->index, NoLock);
 	table_close(map->rel, NoLock);
 }
 
-/* The operator that recorders are sorted with into the order of the key. */
-Oid
-accum_map_recorder_order(const AccumMap *map)
+/* The map's primary key, opened when it is first needed. */
+static Relation
+map_index(AccumMap *map)
 {
-	Oid			type = map->index->rd_opcintype[0];
+	if (map->index == NULL)
+		map->index = index_open(accum_primary_key_index(map->rel), AccessShareLock);
+	return map->index;
+}
 
-	return get_opfamily_member(map->index->rd_opfamily[0], type, type, BTLessStrategyNumber);
+/* The operator, and the collation, that sort recorders into the order of the key. */
+Oid
+accum_map_recorder_order(AccumMap *map, Oid *collation)
+{
+	Relation	index = map_index(map);
+	Oid			type = index->rd_opcintype[0];
+
+	*collation = index->rd_indcollation[0];
+	return get_opfamily_member(index->rd_opfamily[0], type, type, BTLessStrategyNumber);
 }
 
 /* Which of two recorders comes first in the order in which documents are locked? */
 int
 accum_map_compare(AccumMap *map, Datum a, Datum b)
 {
-	return DatumGetInt32(FunctionCall2Coll(index_getprocinfo(map->index, 1, BTORDER_PROC),
-										   map->index->rd_indcollation[0], a, b));
+	Relation	index = map_index(map);
+
+	return DatumGetInt32(FunctionCall2Coll(index_getprocinfo(index, 1, BTORDER_PROC),
+										   index->rd_indcollation[0], a, b));
 }
 
 /* Begin to look for the rows of a document, or, unless unit is NULL, the one of a unit. */
@@ -130,15 +144,16 @@ static IndexScanDesc
 scan_begin(AccumMap *map, Datum recorder, const AccumDay *unit, Snapshot snapshot)
 {
 	int			nkeys = unit != NULL ? 2 : 1;
-	IndexScanDesc scan = accum_index_beginscan(map->rel, map->index, snapshot, nkeys);
-	Oid			type = map->index->rd_opcintype[0];
+	Relation	index = map_index(map);
+	IndexScanDesc scan = accum_index_beginscan(map->rel, index, snapshot, nkeys);
+	Oid			type = index->rd_opcintype[0];
 	ScanKeyData keys[2];
 
 	if (!OidIsValid(map->equal))
-		map->equal = get_opcode(get_opfamily_member(map->index->rd_opfamily[0], type, type,
+		map->equal = get_opcode(get_opfamily_member(index->rd_opfamily[0], type, type,
 													BTEqualStrategyNumber));
 	ScanKeyEntryInitialize(&keys[0], 0, 1, BTEqualStrategyNumber, type,
-						   map->index->rd_indcollation[0], map->equal, recorder);
+						   index->rd_indcollation[0], map->equal, recorder);
 	if (unit != NULL)
 		ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_DATE_EQ, DateADTGetDatum(*unit));
 	index_rescan(scan, keys, nkeys, NULL, 0);

@@ -16,7 +16,7 @@ typedef struct AccumMap
 {
 	AccumRegister *reg;
 	Relation	rel;
-	Relation	index;
+	Relation	index;			/* NULL until needed */
 	RegProcedure equal;			/* of recorders, InvalidOid until needed */
 	TupleTableSlot *slot;
 	AccumDirect direct;			/* for rows to be inserted, which */
@@ -38,7 +38,7 @@ extern void accum_map_find_units(AccumMap *map, AccumLockedDocument *document,
 								 Snapshot snapshot);
 extern void accum_map_bump(AccumMap *map, const AccumLockedDocument *document,
 						   Snapshot snapshot);
-extern Oid	accum_map_recorder_order(const AccumMap *map);
+extern Oid	accum_map_recorder_order(AccumMap *map, Oid *collation);
 extern int	accum_map_compare(AccumMap *map, Datum a, Datum b);
 extern void accum_map_close(AccumMap *map);
 

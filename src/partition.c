@@ -281,7 +281,12 @@ keep_missing(AccumRegister *reg, AccumDay *units, int nunits)
 
 	for (int i = 0; i < nunits; i++)
 	{
-		if (!accum_partition_exists_in(reg, movements, units[i]))
+		/* A partition that comes or goes marks the entry. */
+		if (reg->valid && units[i] == reg->unit_with_partition)
+			continue;
+		if (accum_partition_exists_in(reg, movements, units[i]))
+			reg->unit_with_partition = units[i];
+		else
 			units[missing++] = units[i];
 	}
 	table_close(movements, NoLock);

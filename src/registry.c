@@ -67,6 +67,7 @@ typedef struct PlanEntry
 } PlanEntry;
 
 static HTAB *registers_by_relation = NULL;
+static RelationEntry *last_entry = NULL;	/* the one asked for last, NULL if it has gone */
 static HTAB *relations_by_name = NULL;
 static AccumRegister *retired = NULL;
 
@@ -154,6 +155,7 @@ registry_xact_callback(XactEvent event, void *arg)
 		hash_search(relations_by_name, entry->reg->name, HASH_REMOVE, NULL);
 		register_free(entry->reg);
 		hash_search(registers_by_relation, &entry->movements, HASH_REMOVE, NULL);
+		last_entry = NULL;
 	}
 	while (retired != NULL)
 	{
@@ -494,6 +496,7 @@ register_fill(AccumRegister *reg, HeapTuple tuple, Relation registers)
 	Relation	movements = table_open(reg->movements, AccessShareLock);
 	char	   *kind = TextDatumGetCString(row_value(tuple, registers, REGISTERS_KIND));
 
+	reg->owner = movements->rd_rel->relowner;
 	reg->kind = strcmp(kind, "balance") == 0 ? ACCUM_KIND_BALANCE : ACCUM_KIND_TURNOVER;
 	reg->totals_period = unit_value(tuple, registers, REGISTERS_TOTALS_PERIOD);
 	reg->partition_by = unit_value(tuple, registers, REGISTERS_PARTITION_BY);
@@ -587,6 +590,7 @@ register_load(const char *name, Oid movements)
 		reg = palloc0(sizeof(AccumRegister));
 		reg->context = context;
 		reg->movements = movements;
+		reg->unit_with_partition = ACCUM_DAY_MIN;
 		strlcpy(reg->name, name, NAMEDATALEN);
 		memcpy(reg->relations, relations, sizeof(relations));
 		reg->seed = registry_seed(name);
@@ -627,11 +631,12 @@ register_enter(AccumRegister *reg)
 static AccumRegister *
 register_get(const char *name, Oid movements)
 {
-	RelationEntry *entry = hash_search(registers_by_relation, &movements, HASH_FIND, NULL);
 	AccumRegister *reg;
 
-	if (entry != NULL && entry->reg != NULL && entry->reg->valid)
-		return entry->reg;
+	if (last_entry == NULL || last_entry->movements != movements)
+		last_entry = hash_search(registers_by_relation, &movements, HASH_FIND, NULL);
+	if (last_entry != NULL && last_entry->reg != NULL && last_entry->reg->valid)
+		return last_entry->reg;
 	if (name == NULL)
 		name = registry_name_of(movements);
 	if (name == NULL)
@@ -650,21 +655,22 @@ register_get(const char *name, Oid movements)
 static void
 check_access(Oid movements, const AccumAccess *access)
 {
-	char	   *name = get_rel_name(movements);
-
-	if (name == NULL)
-		return;					/* just dropped: the look-up will tell */
-	if ((access->owner || access->admin) && !accum_owns_relation(movements, GetUserId()) &&
+	if ((access->owner || access->admin) && get_rel_name(movements) != NULL &&
+		!accum_owns_relation(movements, GetUserId()) &&
 		!(access->admin &&
 		  pg_class_aclcheck(movements, GetUserId(), ACL_TRUNCATE) == ACLCHECK_OK))
-		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, name);
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(movements));
 	for (AclMode mode = 1; mode != 0 && mode <= access->privileges; mode <<= 1)
 	{
-		AclResult	result = (access->privileges & mode) == 0 ? ACLCHECK_OK
-			: pg_class_aclcheck(movements, GetUserId(), mode);
+		bool		dropped = false;
 
-		if (result != ACLCHECK_OK)
-			aclcheck_error(result, OBJECT_TABLE, name);
+		if ((access->privileges & mode) == 0 ||
+			pg_class_aclcheck_ext(movements, GetUserId(), mode, &dropped) == ACLCHECK_OK)
+			continue;
+
+		/* Just dropped: the look-up will tell. */
+		if (!dropped)
+			aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, get_rel_name(movements));
 	}
 }
 
@@ -672,11 +678,16 @@ check_access(Oid movements, const AccumAccess *access)
 Oid
 accum_register_owner(AccumRegister *reg)
 {
-	Relation	rel = table_open(reg->movements, NoLock);
-	Oid			owner = rel->rd_rel->relowner;
+	Relation	rel;
 
-	table_close(rel, NoLock);
-	return owner;
+	/* A change of owner marks the entry. */
+	if (!reg->valid)
+	{
+		rel = table_open(reg->movements, NoLock);
+		reg->owner = rel->rd_rel->relowner;
+		table_close(rel, NoLock);
+	}
+	return reg->owner;
 }
 
 /* May the current role see all movements of a register? */

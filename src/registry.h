@@ -104,6 +104,7 @@ typedef struct AccumRegister
 {
 	Oid			movements;		/* key of the cache */
 	bool		valid;
+	Oid			owner;
 	char		name[NAMEDATALEN];
 	AccumKind	kind;
 	AccumUnit	totals_period;
@@ -140,6 +141,7 @@ typedef struct AccumRegister
 	char	   *relation_names[ACCUM_ROLES];	/* qualified and quoted */
 	bool		has_code[ACCUM_ROLES];	/* see accum_register_runs_nothing */
 	AccumVerdict direct[ACCUM_ROLES];	/* can it be written straight?  kept by who asks */
+	AccumDay	unit_with_partition;	/* known to partition.c, ACCUM_DAY_MIN if none is */
 	int			new_documents;	/* one after the other, map.c's */
 	HTAB	   *plans;			/* AccumPlanKey -> SPI plan */
 	MemoryContext context;		/* owns everything above */

@@ -79,12 +79,11 @@ note(HintKey key, Buffer buffer, ItemPointer tid)
 static bool
 row_has_key(const AccumCellColumns *columns, TupleTableSlot *slot, int64 hash, AccumDay unit)
 {
-	bool		isnull;
-
-	if (DatumGetInt64(slot_getattr(slot, columns->dim_hash, &isnull)) != hash)
+	slot_getallattrs(slot);
+	if (DatumGetInt64(slot->tts_values[columns->dim_hash - 1]) != hash)
 		return false;
 	return columns->period == InvalidAttrNumber ||
-		DatumGetDateADT(slot_getattr(slot, columns->period, &isnull)) == unit;
+		DatumGetDateADT(slot->tts_values[columns->period - 1]) == unit;
 }
 
 /*
@@ -143,6 +142,7 @@ accum_row_hint_scan(IndexScanDesc scan, int64 hash, AccumDay unit, TupleTableSlo
 
 		if (index_fetch_heap(scan, slot))
 		{
+			slot_getallattrs(slot);
 			note(key, ((BufferHeapTupleTableSlot *) slot)->buffer, &root);
 			return true;
 		}
