@@ -24,10 +24,11 @@ CREATE TABLE accum._registers (
     updated_at    timestamptz NOT NULL DEFAULT now(),
     archived_before    date,
     archived_movements bigint NOT NULL DEFAULT 0,
-    history       boolean NOT NULL DEFAULT false
+    history       boolean NOT NULL DEFAULT false,
+    archived_at   timestamptz
 );
 COMMENT ON TABLE accum._registers IS
-    'The registers of this database, one row each. dimensions, resources and attributes are arrays of {"name", "type"} in column order, limits is an array of {"name", "check", "every_date"}. archived_before: the first day that is not archived, NULL when nothing is; archived_movements: how many movements before it there were. history: movements are never removed, reversals are added.';
+    'The registers of this database, one row each. dimensions, resources and attributes are arrays of {"name", "type"} in column order, limits is an array of {"name", "check", "every_date"}. archived_before: the first day that is not archived, NULL when nothing is; archived_movements: how many movements before it there were; archived_at: when that day was moved last. history: movements are never removed, reversals are added.';
 GRANT SELECT ON accum._registers TO PUBLIC;
 
 CREATE TABLE accum._register_relations (

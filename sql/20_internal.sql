@@ -38,20 +38,21 @@ CREATE FUNCTION accum._note_row(dim_hash bigint) RETURNS bigint
 COMMENT ON FUNCTION accum._note_row(bigint) IS
     'Returns its argument; lets an error in a statement of the engine name the cell it came to.';
 
-CREATE FUNCTION accum._balance(movements regclass, dimensions jsonb, before timestamptz)
+CREATE FUNCTION accum._balance(movements regclass, dimensions jsonb, before timestamptz,
+                               known_at timestamptz DEFAULT NULL)
     RETURNS jsonb
     LANGUAGE C STABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'accum_balance';
-COMMENT ON FUNCTION accum._balance(regclass, jsonb, timestamptz) IS
-    'Body of <register>_balance; movements is the register''s movements table; NULL for before is the current balance.';
+COMMENT ON FUNCTION accum._balance(regclass, jsonb, timestamptz, timestamptz) IS
+    'Body of <register>_balance; movements is the register''s movements table; NULL for before is the balance of all movements; known_at: of those recorded up to then, NULL for those of today.';
 
 CREATE FUNCTION accum._turnover(movements regclass, from_date timestamptz, before timestamptz,
-                                dimensions jsonb, group_by jsonb)
+                                dimensions jsonb, group_by jsonb, known_at timestamptz DEFAULT NULL)
     RETURNS SETOF jsonb
     LANGUAGE C STABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'accum_turnover';
-COMMENT ON FUNCTION accum._turnover(regclass, timestamptz, timestamptz, jsonb, jsonb) IS
-    'Body of <register>_turnover: sums over [from_date, before); NULL is open.';
+COMMENT ON FUNCTION accum._turnover(regclass, timestamptz, timestamptz, jsonb, jsonb, timestamptz) IS
+    'Body of <register>_turnover: sums over [from_date, before); NULL is open; known_at as in _balance.';
 
 CREATE FUNCTION accum._statement(movements regclass, from_date timestamptz, before timestamptz,
                                  dimensions jsonb, group_by jsonb, unit text, fill boolean)

@@ -55,3 +55,9 @@ CREATE FUNCTION accum.register_prune(p_name text) RETURNS TABLE (table_name text
     AS 'MODULE_PATHNAME', 'accum_register_prune';
 COMMENT ON FUNCTION accum.register_prune(text) IS
     'Remove rows of a register''s derived tables that have no movements any more; one row for each table says how many. Never removes a row with movements, or with a sum. Deltas are folded first. Writers wait, readers do not. The caller must own the register or have the right admin on it. Errors: 42704 when there is none, 22003 when deltas do not fit.';
+
+CREATE FUNCTION accum.register_known_until(p_name text) RETURNS timestamptz
+    LANGUAGE C VOLATILE
+    AS 'MODULE_PATHNAME', 'accum_register_known_until';
+COMMENT ON FUNCTION accum.register_known_until(text) IS
+    'Wait for the transactions that are writing a register with history, and return a moment before the wait: up to it, answers to questions with known_at never change. Needs SELECT on movements. Errors: 42704 when there is no such register, 22023 when it was created without history, 25001 when the transaction has written to it itself, 55P03 after lock_timeout, 25006 on a standby.';

@@ -206,6 +206,7 @@ registry_set_horizon(AccumRegister *reg, AccumDay before, int64 movements)
 	accum_query_begin(&state, accum_registry_owner());
 	if (accum_query_run_newest("UPDATE " ACCUM_SCHEMA "._registers SET archived_before = $2, "
 							   "archived_movements = archived_movements OPERATOR(pg_catalog.+) $3, "
+							   "archived_at = pg_catalog.clock_timestamp(), "
 							   "updated_at = pg_catalog.now() WHERE name OPERATOR(pg_catalog.=) $1",
 							   lengthof(types), types, values, SPI_OK_UPDATE) != 1)
 		elog(ERROR, "registry has no row for register \"%s\"", reg->name);

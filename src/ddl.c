@@ -409,6 +409,9 @@ append_before(StringInfo sql, const AccumRegisterDef *def, int parameter)
 #define BOUNDS_COMMENT \
 	"Bounds are inclusive; a timestamptz that is exactly midnight in the register's time zone means, as an upper " \
 	"bound, that whole day, a date means a day of the register's calendar, NULL leaves the end open. "
+/* With history: what did we believe then? */
+#define KNOWN_ARGUMENT ", known_at timestamptz DEFAULT NULL"
+#define KNOWN_COMMENT " known_at: as it was known then, from movements recorded up to that moment."
 #define DIMENSIONS_COMMENT \
 	"dimensions: object of dimension values; null selects NULL, a missing dimension is not restricted. "
 
@@ -420,20 +423,22 @@ append_balance_functions(StringInfo sql, const AccumRegisterDef *def)
 	for (size_t i = 0; i < lengthof(bound_types); i++)
 	{
 		const BoundType *type = &bound_types[i];
-		char	   *arguments = psprintf("jsonb, %s", type->name);
+		char	   *arguments = psprintf("jsonb, %s%s", type->name, def->history ? ", timestamptz" : "");
 
-		appendStringInfo(sql, "CREATE FUNCTION %s(dimensions jsonb%s, at_date %s%s)\n"
+		appendStringInfo(sql, "CREATE FUNCTION %s(dimensions jsonb%s, at_date %s%s%s)\n"
 						 "RETURNS jsonb LANGUAGE sql STABLE\n"
 						 "RETURN " ACCUM_SCHEMA "._balance(", function,
-						 type->default_clause, type->name, type->default_clause);
+						 type->default_clause, type->name, type->default_clause,
+						 def->history ? KNOWN_ARGUMENT : "");
 		append_register_argument(sql, def);
 		appendStringInfoString(sql, ", $1, ");
 		append_before(sql, def, 2);
-		appendStringInfoString(sql, ");\n");
+		appendStringInfoString(sql, def->history ? ", $3);\n" : ");\n");
 		append_function_comment(sql, def, "balance", arguments,
-								"Balance of all resources of the register as one JSON object, at the end of at_date; NULL is the sum "
+								psprintf("Balance of all resources of the register as one JSON object, at the end of at_date; NULL is the sum "
 								"of all movements, future ones included. " BOUNDS_COMMENT DIMENSIONS_COMMENT
-								"Zeros when nothing matches. Errors: 22023 for unknown dimensions or arrays and objects as values.");
+								"Zeros when nothing matches. Errors: 22023 for unknown dimensions or arrays and objects as values.%s",
+								def->history ? KNOWN_COMMENT : ""));
 		pfree(arguments);
 	}
 	pfree(function);
@@ -447,23 +452,26 @@ append_turnover_functions(StringInfo sql, const AccumRegisterDef *def)
 	for (size_t i = 0; i < lengthof(bound_types); i++)
 	{
 		const BoundType *type = &bound_types[i];
-		char	   *arguments = psprintf("%s, %s, jsonb, jsonb", type->name, type->name);
+		char	   *arguments = psprintf("%s, %s, jsonb, jsonb%s", type->name, type->name,
+										 def->history ? ", timestamptz" : "");
 
 		appendStringInfo(sql, "CREATE FUNCTION %s(from_date %s%s, to_date %s%s,\n"
-						 "\tdimensions jsonb DEFAULT NULL, group_by jsonb DEFAULT NULL)\n"
+						 "\tdimensions jsonb DEFAULT NULL, group_by jsonb DEFAULT NULL%s)\n"
 						 "RETURNS SETOF jsonb LANGUAGE sql STABLE\n"
 						 "BEGIN ATOMIC\n\tSELECT " ACCUM_SCHEMA "._turnover(", function,
-						 type->name, type->default_clause, type->name, type->default_clause);
+						 type->name, type->default_clause, type->name, type->default_clause,
+						 def->history ? KNOWN_ARGUMENT : "");
 		append_register_argument(sql, def);
 		appendStringInfoString(sql, ", ");
 		append_from(sql, def, type, 1);
 		appendStringInfoString(sql, ", ");
 		append_before(sql, def, 2);
-		appendStringInfoString(sql, ", $3, $4);\nEND;\n");
+		appendStringInfo(sql, ", $3, $4%s);\nEND;\n", def->history ? ", $5" : "");
 		append_function_comment(sql, def, "turnover", arguments,
-								"Sums of all movements between from_date and to_date, one JSON object for each group that has any, ordered "
+								psprintf("Sums of all movements between from_date and to_date, one JSON object for each group that has any, ordered "
 								"by the groups; without group_by one object. " BOUNDS_COMMENT DIMENSIONS_COMMENT
-								"group_by: array of dimension names. Errors: 22023 for unknown dimensions.");
+								"group_by: array of dimension names. Errors: 22023 for unknown dimensions.%s",
+								def->history ? KNOWN_COMMENT : ""));
 		pfree(arguments);
 	}
 	pfree(function);
@@ -806,12 +814,12 @@ static const Reader readers[] = {
 	{"balances", NULL, true, true},
 	{"balances_at", "timestamptz", true, true},
 	{"balances_at", "date", true, true},
-	{"balance", "jsonb, timestamptz", true, false},
-	{"balance", "jsonb, date", true, false},
+	{"balance", "jsonb, timestamptz", true, false, "timestamptz"},
+	{"balance", "jsonb, date", true, false, "timestamptz"},
 	{"statement", "timestamptz, timestamptz, jsonb, jsonb, text, boolean", false, true},
 	{"statement", "date, date, jsonb, jsonb, text, boolean", false, true},
-	{"turnover", "timestamptz, timestamptz, jsonb, jsonb", false, false},
-	{"turnover", "date, date, jsonb, jsonb", false, false},
+	{"turnover", "timestamptz, timestamptz, jsonb, jsonb", false, false, "timestamptz"},
+	{"turnover", "date, date, jsonb, jsonb", false, false, "timestamptz"},
 	{"movements", "text, timestamptz, timestamptz, jsonb", false, false, "boolean"},
 };
 

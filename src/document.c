@@ -28,6 +28,7 @@
 #include "movement_write.h"
 #include "partition.h"
 #include "query.h"
+#include "recorded.h"
 #include "reversal.h"
 
 #define ROWS_NAME "accum_batch"
@@ -137,8 +138,9 @@ unit_values(AccumRegister *reg, Datum recorder, AccumDay unit, Datum *values)
 }
 
 /*
- * Select the rows of documents in one unit: the columns of a batch, then id.  Returns
- * how many there are in SPI_tuptable.  With history reversals come first.
+ * Select the rows of documents in one unit: the columns of a batch, with history
+ * recorded_at, and id.  Returns how many there are in SPI_tuptable.  With history
+ * reversals come first.
  */
 static uint64
 select_unit(AccumRegister *reg, const AccumStored *stored, AccumDay unit)
@@ -154,11 +156,12 @@ select_unit(AccumRegister *reg, const AccumStored *stored, AccumDay unit)
 
 		initStringInfo(&columns);
 		accum_batch_append_columns(&columns, reg);
-		*plan = accum_query_prepare(psprintf("SELECT %s, id FROM %s "
+		*plan = accum_query_prepare(psprintf("SELECT %s%s, id FROM %s "
 											 "WHERE recorder OPERATOR(pg_catalog.=) ANY ($1) "
 											 "AND period OPERATOR(pg_catalog.>=) $2 "
 											 "AND period OPERATOR(pg_catalog.<) $3%s",
-											 columns.data, reg->relation_names[ACCUM_MOVEMENTS],
+											 columns.data, reg->history ? ", recorded_at" : "",
+											 reg->relation_names[ACCUM_MOVEMENTS],
 											 reg->history ? " ORDER BY reverses IS NULL" : ""),
 									lengthof(types), types, true);
 	}
@@ -184,6 +187,16 @@ row_in_force(AccumRegister *reg, HTAB *reversed, HeapTuple row, TupleDesc desc)
 	}
 	id = SPI_getbinval(row, desc, desc->natts, &isnull);
 	return hash_search(reversed, DatumGetUUIDP(id), HASH_FIND, NULL) == NULL;
+}
+
+/* What is written to a document is not recorded before what it has. */
+static void
+note_recorded(AccumRegister *reg, HeapTuple row, TupleDesc desc)
+{
+	bool		isnull;
+	Datum		recorded_at = SPI_getbinval(row, desc, desc->natts - 1, &isnull);
+
+	accum_recorded_after(reg, DatumGetTimestampTz(recorded_at));
 }
 
 /*
@@ -215,6 +228,8 @@ accum_documents_visit(AccumRegister *reg, const AccumStored *stored, AccumRowVis
 		for (uint64 r = 0; r < n; r++)
 		{
 			CHECK_FOR_INTERRUPTS();
+			if (reg->history && stored->to_change)
+				note_recorded(reg, rows->vals[r], rows->tupdesc);
 			if (reversed == NULL || row_in_force(reg, reversed, rows->vals[r], rows->tupdesc))
 				visit(arg, rows->vals[r], rows->tupdesc);
 		}
@@ -311,7 +326,12 @@ static void
 replace_rows(AccumRegister *reg, Datum recorder, const AccumDocumentLock *lock,
 			 AccumBatch *batch, AccumChange *change)
 {
-	AccumStored stored = {.recorders = lock->recorders,.units = lock->units,.snapshot = lock->seen};
+	AccumStored stored = {
+		.recorders = lock->recorders,
+		.units = lock->units,
+		.snapshot = lock->seen,
+		.to_change = true,
+	};
 	Replacement replacement = {
 		.reg = reg,
 		.difference = accum_difference_create(reg, batch, true),
@@ -391,7 +411,12 @@ int
 accum_documents_reverse(AccumRegister *reg, AccumChange *change, const AccumDocumentLock *lock,
 						const TimestampTz *at)
 {
-	AccumStored stored = {.recorders = lock->recorders,.units = lock->units,.snapshot = lock->seen};
+	AccumStored stored = {
+		.recorders = lock->recorders,
+		.units = lock->units,
+		.snapshot = lock->seen,
+		.to_change = true,
+	};
 	Reverser	reverser = {.reg = reg,.at = at,.rows = tuplestore_begin_heap(false, false, work_mem)};
 	TupleDesc	desc = accum_batch_desc(reg);
 

@@ -17,9 +17,10 @@ typedef struct AccumStored
 	ArrayType  *recorders;
 	const List *units;			/* that they are in, in ascending order */
 	Snapshot	snapshot;
+	bool		to_change;		/* the documents are locked, and about to be changed */
 } AccumStored;
 
-/* Is shown a stored row: the columns of a batch, then id. */
+/* Is shown a stored row: the columns of a batch, others, and id. */
 typedef void (*AccumRowVisit) (void *arg, HeapTuple row, TupleDesc desc);
 
 extern int	accum_document_insert(AccumRegister *reg, TupleDesc desc, Tuplestorestate *rows);

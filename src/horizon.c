@@ -75,3 +75,18 @@ accum_horizon_check_detail(AccumRegister *reg, TimestampTz from, TimestampTz to)
 				 errhint("Before that day, bounds must be those of a %s of the register's calendar.",
 						 accum_unit_name(reg->totals_period))));
 }
+
+/*
+ * Refuse a question about what was known of archived time at a moment before it was
+ * archived: totals tell what was known then, and not when each movement was recorded.
+ */
+void
+accum_horizon_check_known(AccumRegister *reg, TimestampTz known_at)
+{
+	if (known_at < reg->archived_at)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the movements that the answer needs are archived"),
+				 errdetail("Movements of register \"%s\" before %s were archived at %s, after known_at.",
+						   reg->name, accum_horizon_text(reg), timestamptz_to_str(reg->archived_at))));
+}

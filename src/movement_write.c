@@ -24,6 +24,7 @@
 #include "leaf.h"
 #include "movement_id.h"
 #include "movement_write.h"
+#include "recorded.h"
 #include "route.h"
 
 /* A partition being written. */
@@ -170,7 +171,7 @@ write_row(Writer *writer, TupleTableSlot *slot)
 	AccumMovement movement = {
 		.day = accum_zone_day(&reg->zone, period),
 		.sign = 1,
-		.recorded_at = GetCurrentTransactionStartTimestamp(),
+		.recorded_at = reg->history ? accum_recorded_at(reg) : GetCurrentTransactionStartTimestamp(),
 		.dims = slot->tts_values + ACCUM_BATCH_DIMS,
 		.nulls = slot->tts_isnull + ACCUM_BATCH_DIMS,
 		.resources = slot->tts_values + ACCUM_BATCH_DIMS + reg->ndims,

@@ -17,6 +17,7 @@
 #include "partition_keep.h"
 #include "pending.h"
 #include "progress.h"
+#include "recorded.h"
 #include "registry.h"
 #include "shared.h"
 #include "stats.h"
@@ -128,6 +129,7 @@ _PG_init(void)
 	accum_leaf_init();
 	accum_pending_init();
 	accum_progress_init();
+	accum_recorded_init();
 	if (process_shared_preload_libraries_in_progress)
 	{
 		accum_shared_init();

@@ -149,20 +149,29 @@ current_balance_query(AccumQuery *query, AccumRegister *reg, const AccumFilter *
 }
 
 /*
- * The turnover of a range, in groups that have movements in it.  Returns whether
- * movements are read, so that the values choose partitions.
+ * The turnover of a range, in groups that have movements in it; with known_at not NULL
+ * what was known of it at a moment.  Returns whether movements are read, so that the
+ * values choose partitions.
  */
 static bool
 turnover_query(AccumQuery *query, AccumRegister *reg, const AccumFilter *filter,
-			   const AccumGrouping *grouping, TimestampTz from, TimestampTz to)
+			   const AccumGrouping *grouping, const AccumFragment *range,
+			   const TimestampTz *known_at)
 {
 	AccumCut	cut;
+	bool		reads_movements = true;
 
-	accum_zone_cut(&reg->zone, from, to, reg->totals_period, ACCUM_UNIT_YEAR, &cut);
 	appendStringInfoString(&query->sql, "SELECT ");
 	append_result(&query->sql, reg, grouping);
 	appendStringInfoString(&query->sql, " FROM ");
-	accum_sources_append(query, reg, filter, grouping, &cut, NULL);
+	if (known_at != NULL)
+		accum_sources_append_known(query, reg, filter, grouping, range, *known_at);
+	else
+	{
+		accum_zone_cut(&reg->zone, range->from, range->to, reg->totals_period, ACCUM_UNIT_YEAR, &cut);
+		accum_sources_append(query, reg, filter, grouping, &cut, NULL);
+		reads_movements = cut.nfragments > 0;
+	}
 	appendStringInfoString(&query->sql, " t");
 	if (grouping->n > 0)
 	{
@@ -173,7 +182,7 @@ turnover_query(AccumQuery *query, AccumRegister *reg, const AccumFilter *filter,
 							   " ORDER BY ");
 		accum_grouping_append(&query->sql, reg, grouping, "t.");
 	}
-	return cut.nfragments > 0;
+	return reads_movements;
 }
 
 /* The plan kept for a query's text, prepared now if there is none yet. */
@@ -228,52 +237,71 @@ jsonb_argument(FunctionCallInfo fcinfo, int n)
 	return PG_ARGISNULL(n) ? NULL : PG_GETARG_JSONB_P(n);
 }
 
+/* Argument n, set in *known_at: when an answer was known; NULL for one of today. */
+static const TimestampTz *
+known_argument(FunctionCallInfo fcinfo, int n, TimestampTz *known_at)
+{
+	if (PG_ARGISNULL(n))
+		return NULL;
+	*known_at = PG_GETARG_TIMESTAMPTZ(n);
+	return known_at;
+}
+
 /*
- * accum._balance(regclass, dimensions jsonb, before timestamptz) returns jsonb
+ * accum._balance(regclass, dimensions jsonb, before timestamptz, known_at timestamptz)
+ * returns jsonb
  *
  * The body of <register>_balance: the balance before an instant, or with NULL
- * the current one.
+ * the current one, as it is or was known.
  */
 Datum
 accum_balance(PG_FUNCTION_ARGS)
 {
 	AccumRegister *reg = accum_register_argument(fcinfo);
 	AccumFilter filter = accum_filter_parse(reg, jsonb_argument(fcinfo, 1));
-	TimestampTz before = PG_ARGISNULL(2) ? 0 : PG_GETARG_TIMESTAMPTZ(2);
+	AccumFragment range = {DT_NOBEGIN, PG_ARGISNULL(2) ? DT_NOEND : PG_GETARG_TIMESTAMPTZ(2)};
+	TimestampTz at;
+	const TimestampTz *known_at = known_argument(fcinfo, 3, &at);
 	AccumGrouping no_groups = {0};
 	AccumQuery	query;
 	bool		custom = false;
 
-	if (accum_filter_is_cell(reg, &filter))
+	if (known_at == NULL && accum_filter_is_cell(reg, &filter))
 	{
 		Jsonb	   *balance;
 
 		accum_pending_push_snapshot();
-		balance = cell_balance(reg, &filter, PG_ARGISNULL(2) ? NULL : &before);
+		balance = cell_balance(reg, &filter, PG_ARGISNULL(2) ? NULL : &range.to);
 		PopActiveSnapshot();
 		if (balance != NULL)
 			PG_RETURN_JSONB_P(balance);
 	}
 	accum_query_init(&query);
-	if (PG_ARGISNULL(2))
+	if (PG_ARGISNULL(2) && known_at == NULL)
 		current_balance_query(&query, reg, &filter);
 	else
-		custom = turnover_query(&query, reg, &filter, &no_groups, DT_NOBEGIN, before);
+		custom = turnover_query(&query, reg, &filter, &no_groups, &range, known_at);
 	PG_RETURN_DATUM(query_result(&query, reg, custom));
 }
 
 /*
  * accum._turnover(regclass, from timestamptz, before timestamptz,
- *				   dimensions jsonb, group_by jsonb) returns setof jsonb
+ *				   dimensions jsonb, group_by jsonb, known_at timestamptz)
+ * returns setof jsonb
  *
- * The body of <register>_turnover: sums over [from, before); NULL is open.
+ * The body of <register>_turnover: sums over [from, before), as they are or were known;
+ * NULL is open.
  */
 Datum
 accum_turnover(PG_FUNCTION_ARGS)
 {
 	AccumRegister *reg = accum_register_argument(fcinfo);
-	TimestampTz from = PG_ARGISNULL(1) ? DT_NOBEGIN : PG_GETARG_TIMESTAMPTZ(1);
-	TimestampTz before = PG_ARGISNULL(2) ? DT_NOEND : PG_GETARG_TIMESTAMPTZ(2);
+	AccumFragment range = {
+		PG_ARGISNULL(1) ? DT_NOBEGIN : PG_GETARG_TIMESTAMPTZ(1),
+		PG_ARGISNULL(2) ? DT_NOEND : PG_GETARG_TIMESTAMPTZ(2)
+	};
+	TimestampTz at;
+	const TimestampTz *known_at = known_argument(fcinfo, 5, &at);
 	AccumFilter filter = accum_filter_parse(reg, jsonb_argument(fcinfo, 3));
 	AccumGrouping grouping = accum_grouping_parse(reg, jsonb_argument(fcinfo, 4));
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
@@ -284,7 +312,7 @@ accum_turnover(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	accum_query_init(&query);
-	custom = turnover_query(&query, reg, &filter, &grouping, from, before);
+	custom = turnover_query(&query, reg, &filter, &grouping, &range, known_at);
 	accum_rows_begin(&rows);
 	accum_rows_open_plan(&rows, query_plan(&query, reg, custom), query.values);
 	while ((row = accum_rows_next(&rows)) != NULL)

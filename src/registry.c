@@ -86,6 +86,7 @@ static AccumRegister *retired = NULL;
 #define REGISTERS_ARCHIVED_BEFORE 15
 #define REGISTERS_ARCHIVED_MOVEMENTS 16
 #define REGISTERS_HISTORY 17
+#define REGISTERS_ARCHIVED_AT 18
 #define RELATIONS_RELATION 1
 #define RELATIONS_REGISTER 2
 #define RELATIONS_ROLE 3
@@ -466,6 +467,16 @@ archived_before(HeapTuple tuple, Relation registers)
 	return isnull ? ACCUM_DAY_MIN : DatumGetDateADT(day);
 }
 
+/* When movements were archived last. */
+static TimestampTz
+archived_at(HeapTuple tuple, Relation registers)
+{
+	bool		isnull;
+	Datum		at = heap_getattr(tuple, REGISTERS_ARCHIVED_AT, RelationGetDescr(registers), &isnull);
+
+	return isnull ? DT_NOBEGIN : DatumGetTimestampTz(at);
+}
+
 /* Has a relation a CHECK constraint, or an index with an expression or a predicate? */
 static bool
 has_code(Oid relation)
@@ -506,6 +517,7 @@ register_fill(AccumRegister *reg, HeapTuple tuple, Relation registers)
 					TextDatumGetCString(row_value(tuple, registers, REGISTERS_TIME_ZONE)),
 					DatumGetInt32(row_value(tuple, registers, REGISTERS_YEAR_START)));
 	reg->archived_before = archived_before(tuple, registers);
+	reg->archived_at = archived_at(tuple, registers);
 	reg->archived_movements = DatumGetInt64(row_value(tuple, registers, REGISTERS_ARCHIVED_MOVEMENTS));
 	column_load(&reg->recorder, "recorder", movements);
 	reg->dims = columns_load(row_value(tuple, registers, REGISTERS_DIMENSIONS),

@@ -113,6 +113,7 @@ typedef struct AccumRegister
 	bool		history;		/* movements stay, reversals are added */
 	AccumDay	archived_before;	/* ACCUM_DAY_MIN when nothing is archived */
 	int64		archived_movements;
+	TimestampTz archived_at;	/* when the last ones were archived */
 	uint64		seed;
 	AccumZone	zone;
 	AccumColumn recorder;

@@ -43,7 +43,7 @@ struct AccumExpected
 static AccumExpected *expected_now = NULL;
 
 /*
- * Put the reversal of a stored movement, which has the columns of a batch and then id,
+ * Put the reversal of a stored movement, which has the columns of a batch and id last,
  * into the rows of a batch: dated as the movement, or at another moment, which must not
  * be an earlier one.
  */
@@ -73,7 +73,7 @@ accum_reversal_put(AccumRegister *reg, Tuplestorestate *rows, HeapTuple row, Tup
 		if (!accum_value_negate(resource->type, resource->typmod, *value, value))
 			elog(ERROR, "resource \"%s\" of a movement cannot be reversed", resource->name);
 	}
-	values[reverses] = values[reverses + 2];
+	values[reverses] = values[desc->natts - 1];
 	values[reverses + 1] = TimestampTzGetDatum(period);
 	nulls[reverses] = nulls[reverses + 1] = false;
 	if (at != NULL)

@@ -101,23 +101,29 @@ append_units(AccumQuery *query, AccumRegister *reg, const AccumFilter *filter,
 	accum_sources_append_cells(query, reg, filter, role);
 }
 
+/* The movements of a range of instants. */
+static void
+append_movements(AccumQuery *query, AccumRegister *reg, const AccumFilter *filter,
+				 const AccumGrouping *grouping, const AccumFragment *range, const char *unit)
+{
+	accum_moved_check(reg, range->from, range->to);
+	append_select(query, reg, grouping, unit, false);
+	appendStringInfo(&query->sql, " FROM %s t WHERE true", reg->relation_names[ACCUM_MOVEMENTS]);
+	if (range->from != DT_NOBEGIN)
+		appendStringInfo(&query->sql, " AND t.period OPERATOR(pg_catalog.>=) $%d",
+						 accum_query_param(query, TIMESTAMPTZOID, TimestampTzGetDatum(range->from)));
+	if (range->to != DT_NOEND)
+		appendStringInfo(&query->sql, " AND t.period OPERATOR(pg_catalog.<) $%d",
+						 accum_query_param(query, TIMESTAMPTZOID, TimestampTzGetDatum(range->to)));
+	accum_filter_append(query, reg, filter);
+}
+
 static void
 append_fragment(AccumQuery *query, AccumRegister *reg, const AccumFilter *filter,
 				const AccumGrouping *grouping, const AccumFragment *fragment, const char *unit)
 {
 	accum_horizon_check_detail(reg, fragment->from, fragment->to);
-	accum_moved_check(reg, fragment->from, fragment->to);
-	append_select(query, reg, grouping, unit, false);
-	appendStringInfo(&query->sql, " FROM %s t WHERE true", reg->relation_names[ACCUM_MOVEMENTS]);
-	if (fragment->from != DT_NOBEGIN)
-		appendStringInfo(&query->sql, " AND t.period OPERATOR(pg_catalog.>=) $%d",
-						 accum_query_param(query, TIMESTAMPTZOID,
-										   TimestampTzGetDatum(fragment->from)));
-	if (fragment->to != DT_NOEND)
-		appendStringInfo(&query->sql, " AND t.period OPERATOR(pg_catalog.<) $%d",
-						 accum_query_param(query, TIMESTAMPTZOID,
-										   TimestampTzGetDatum(fragment->to)));
-	accum_filter_append(query, reg, filter);
+	append_movements(query, reg, filter, grouping, fragment, unit);
 }
 
 /*
@@ -162,4 +168,37 @@ accum_sources_append(AccumQuery *query, AccumRegister *reg, const AccumFilter *f
 						 reg->relation_names[ACCUM_TOTALS_YEAR]);
 	}
 	appendStringInfoChar(&query->sql, ')');
+}
+
+/*
+ * Append the sources of what was known at a moment of a range, in parentheses: the
+ * movements that had been recorded, and of archived time the totals.
+ */
+void
+accum_sources_append_known(AccumQuery *query, AccumRegister *reg, const AccumFilter *filter,
+						   const AccumGrouping *grouping, const AccumFragment *range,
+						   TimestampTz known_at)
+{
+	AccumFragment live = *range;
+
+	appendStringInfoChar(&query->sql, '(');
+	if (accum_horizon_set(reg))
+	{
+		TimestampTz horizon = accum_zone_day_start(&reg->zone, reg->archived_before);
+		AccumCut	cut;
+
+		if (range->from < horizon && range->from < range->to)
+		{
+			accum_horizon_check_known(reg, known_at);
+			accum_zone_cut(&reg->zone, range->from, Min(range->to, horizon), reg->totals_period,
+						   ACCUM_UNIT_YEAR, &cut);
+			appendStringInfoString(&query->sql, "SELECT * FROM ");
+			accum_sources_append(query, reg, filter, grouping, &cut, NULL);
+			appendStringInfoString(&query->sql, " t UNION ALL ");
+		}
+		live.from = Max(range->from, horizon);
+	}
+	append_movements(query, reg, filter, grouping, &live, NULL);
+	appendStringInfo(&query->sql, " AND t.recorded_at OPERATOR(pg_catalog.<=) $%d)",
+					 accum_query_param(query, TIMESTAMPTZOID, TimestampTzGetDatum(known_at)));
 }

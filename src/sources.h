@@ -9,6 +9,9 @@
 
 extern void accum_sources_append_cells(AccumQuery *query, AccumRegister *reg,
 									   const AccumFilter *filter, AccumRole role);
+extern void accum_sources_append_known(AccumQuery *query, AccumRegister *reg,
+									   const AccumFilter *filter, const AccumGrouping *grouping,
+									   const AccumFragment *range, TimestampTz known_at);
 extern void accum_sources_append(AccumQuery *query, AccumRegister *reg,
 								 const AccumFilter *filter, const AccumGrouping *grouping,
 								 const AccumCut *cut, const char *unit);

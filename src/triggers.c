@@ -23,6 +23,8 @@
 #include "guarded.h"
 #include "horizon.h"
 #include "leaf.h"
+#include "movement_id.h"
+#include "recorded.h"
 #include "resource.h"
 #include "reversal.h"
 
@@ -185,6 +187,25 @@ set_hash(TriggerData *trigger, AttrNumber attnum, int64 hash)
 }
 
 /*
+ * The same with history, where movements tell what was known when: which one it is and
+ * when it was recorded is for the register to say, not for the writer.
+ */
+static HeapTuple
+set_recorded(TriggerData *trigger, AccumRegister *reg, const AccumLeaf *leaf, int64 hash)
+{
+	int			columns[] = {leaf->dim_hash, leaf->recorded_at, leaf->id};
+	pg_uuid_t	id;
+	Datum		values[] = {
+		Int64GetDatum(hash), TimestampTzGetDatum(accum_recorded_at(reg)), UUIDPGetDatum(&id)
+	};
+	bool		nulls[lengthof(columns)] = {false};
+
+	accum_movement_id_next(&id);
+	return heap_modify_tuple_by_cols(trigger->tg_trigtuple, RelationGetDescr(trigger->tg_relation),
+									 lengthof(columns), columns, values, nulls);
+}
+
+/*
  * accum._movement_prepare(), BEFORE INSERT FOR EACH ROW on movements
  *
  * Checks the row and computes dim_hash, whatever the writer put there.
@@ -198,6 +219,7 @@ accum_movement_prepare(PG_FUNCTION_ARGS)
 	AccumRegister *reg;
 	Datum		dims[ACCUM_MAX_COLUMNS];
 	bool		nulls[ACCUM_MAX_COLUMNS];
+	int64		hash;
 
 	if (!TRIGGER_FIRED_BEFORE(trigger->tg_event) || !TRIGGER_FIRED_FOR_ROW(trigger->tg_event) ||
 		!TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
@@ -215,7 +237,9 @@ accum_movement_prepare(PG_FUNCTION_ARGS)
 		if (!nulls[i])
 			accum_column_check_size(&reg->dims[i], "dimension", dims[i]);
 	}
-	return PointerGetDatum(set_hash(trigger, leaf->dim_hash, accum_cell_hash(reg, dims, nulls)));
+	hash = accum_cell_hash(reg, dims, nulls);
+	return PointerGetDatum(reg->history ? set_recorded(trigger, reg, leaf, hash)
+						   : set_hash(trigger, leaf->dim_hash, hash));
 }
 
 /*
