@@ -4,6 +4,8 @@
 #   make installcheck           tests against a running server that has it installed
 #   make unit                   tests of the modules that need no server
 #   make check [SUITES="..."]   every suite, on private servers; see tools/check
+#   make check-long [SUITES="..."]
+#                               the same with tests that take hours; see docs/development.md
 #   make check-versions [SUITES="..."] [RELEASES="..."]
 #                               the same on PostgreSQL 15 to 18; see tools/check-versions
 #   make dist                   a zip file of what is committed, as PGXN takes it
@@ -45,7 +47,7 @@ endif
 # Install scripts of every version: a change of version leaves the old one.
 EXTRA_CLEAN = $(EXTENSION)--*.sql $(UNIT_TESTS)
 
-OWN_GOALS = check check-versions demo bench dist
+OWN_GOALS = check check-long check-versions demo bench dist
 ifneq ($(filter $(OWN_GOALS),$(MAKECMDGOALS)),)
 # PGXS has a "check" of its own, which only says that it is not supported.
 # It is left out when ours are asked for; other goals get a make of their own.
@@ -54,6 +56,8 @@ $(filter-out $(OWN_GOALS),$(MAKECMDGOALS)):
 	$(MAKE) $@
 check:
 	@tools/check $(SUITES)
+check-long:
+	@ACCUM_LONG=1 tools/check $(SUITES)
 check-versions:
 	@tools/check-versions $(addprefix -r ,$(RELEASES)) $(SUITES)
 demo:

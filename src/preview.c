@@ -45,6 +45,7 @@ typedef struct Cell
 typedef struct Preview
 {
 	AccumRegister *reg;
+	AccumBatch *wanted;
 	AccumDifference *difference;
 	AccumCellSet *cells;		/* of Cell */
 	AccumDeltaSet *set;			/* the same by day; NULL where there are no limits */
@@ -118,7 +119,8 @@ preview_compare(Preview *preview, FunctionCallInfo fcinfo)
 	Datum	   *values;
 	bool	   *nulls;
 
-	preview->difference = accum_difference_create(reg, batch_argument(fcinfo, reg), true);
+	preview->wanted = batch_argument(fcinfo, reg);
+	preview->difference = accum_difference_create(reg, preview->wanted, true);
 	preview->cells = accum_cell_set_create(reg, sizeof(Cell));
 	if (!PG_ARGISNULL(1))
 	{
@@ -236,5 +238,6 @@ accum_register_preview(PG_FUNCTION_ARGS)
 		put_cell(&preview, lfirst(lc), (ReturnSetInfo *) fcinfo->resultinfo);
 	}
 	PopActiveSnapshot();
+	tuplestore_end(preview.wanted->rows);
 	return (Datum) 0;
 }

@@ -438,6 +438,8 @@ accum_register_reconcile(PG_FUNCTION_ARGS)
 	document = make_document(&count);
 	accum_document_replace(count.reg, count.recorder, document);
 	put_document(count.reg, (ReturnSetInfo *) fcinfo->resultinfo, document);
+	tuplestore_end(document->rows);
+	tuplestore_end(count.batch->rows);
 	accum_stats_add(count.reg, ACCUM_STAT_REPOSTS, 1);
 	return (Datum) 0;
 }
