@@ -16,18 +16,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-# A command for a restart comes as a line; an answer tells that it is done.
-KEEPER = """
-echo "$PGHOST"
-while read -r database; do
-    case $database in
-        restart) pg_ctl --pgdata="$PGHOST/data" --log="$PGHOST/log/server" --mode=fast \
-            --wait restart >/dev/null ;;
-        *) createdb "$database" &&
-            psql --quiet --dbname="$database" --command='CREATE EXTENSION pg_accumulator' ;;
-    esac && echo done || echo
-done
-"""
 
 
 class PrivateServer:
@@ -37,9 +25,10 @@ class PrivateServer:
 
     def __init__(self) -> None:
         host = Path(os.environ.get("PGHOST", "/"))
-        command = ["bash", "-c", KEEPER]
+        command = [str(ROOT / "clients/testing/keeper")]
         if not (host / "settings.conf").exists():
-            command = [str(ROOT / "tools/private-server"), *command]
+            # The keeper is then that of the copy that the server runs in.
+            command = [str(ROOT / "tools/private-server"), "clients/testing/keeper"]
         self._keeper = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
