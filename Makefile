@@ -5,10 +5,11 @@
 #   make unit                   tests of the modules that need no server
 #   make check [SUITES="..."]   every suite, on private servers; see tools/check
 #   make demo [KEEP=1]          a private server and examples/warehouse.sql on it
+#   make demo-web [PORT=8080]   a private server and a shop in the browser, demo/
 #   make bench [QUICK=1] [PART="posts reads"] [TASK=balance]
 #                               measurements on a private server; see bench/run
 #
-# "check", "demo" and "bench" begin on a machine that has make and nothing else, so
+# "check", "demo", "demo-web" and "bench" begin on a machine that has make and nothing else, so
 # PGXS is only included where pg_config can be run.
 
 EXTENSION = pg_accumulator
@@ -42,19 +43,21 @@ endif
 # Install scripts of every version: a change of version leaves the old one.
 EXTRA_CLEAN = $(EXTENSION)--*.sql $(UNIT_TESTS)
 
-ifneq ($(filter check demo bench,$(MAKECMDGOALS)),)
+ifneq ($(filter check demo demo-web bench,$(MAKECMDGOALS)),)
 # PGXS has a "check" of its own, which only says that it is not supported.
 # It is left out when ours are asked for; other goals get a make of their own.
 .NOTPARALLEL:
-$(filter-out check demo bench,$(MAKECMDGOALS)):
+$(filter-out check demo demo-web bench,$(MAKECMDGOALS)):
 	$(MAKE) $@
 check:
 	@tools/check $(SUITES)
 demo:
 	@tools/demo $(if $(KEEP),--keep)
+demo-web:
+	@tools/demo-web $(PORT)
 bench:
 	@QUICK=$(QUICK) bench/run $(PART)
-.PHONY: check demo bench $(filter-out check demo bench,$(MAKECMDGOALS))
+.PHONY: check demo demo-web bench $(filter-out check demo demo-web bench,$(MAKECMDGOALS))
 
 else
 
