@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime
 from decimal import Decimal
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.db.migrations.writer import OperationWriter
+from private_server import ROOT
 from rest_framework.test import APIClient
 from shop.models import Order, StockBalance, StockMovement
 
@@ -182,3 +185,16 @@ def test_rest_framework(stock: Register) -> None:
     for method in (client.post, client.put, client.patch, client.delete):
         assert method("/balances/", {}).status_code == 405
         assert method(f"/movements/{one['id']}/", {}).status_code == 405
+
+
+def test_guide(stock: Register) -> None:
+    """Blocks of files are in the application of these tests; the others run."""
+    guide = (ROOT / "docs/guides/django.md").read_text()
+    blocks = re.findall(r"(?:^`(\S+)`:\n\n)?^```python\n(.*?)^```$", guide, re.M | re.S)
+    names: dict[str, object] = {}
+    for file, code in blocks:
+        if file:
+            assert code in (Path(__file__).parent / file).read_text()
+        else:
+            exec(code, names)
+    assert len(blocks) == 6
