@@ -10,6 +10,7 @@
 #                               the same on PostgreSQL 15 to 18; see tools/check-versions
 #   make dist                   a zip file of what is committed, as PGXN takes it
 #   make demo [KEEP=1]          a private server and examples/warehouse.sql on it
+#   make demo-web [PORT=8080]   a private server and a shop in the browser, demo/
 #   make bench [QUICK=1] [PART="posts reads"] [TASK=balance]
 #                               measurements on a private server; see bench/run
 #
@@ -47,7 +48,7 @@ endif
 # Install scripts of every version: a change of version leaves the old one.
 EXTRA_CLEAN = $(EXTENSION)--*.sql $(UNIT_TESTS)
 
-OWN_GOALS = check check-long check-versions demo bench dist
+OWN_GOALS = check check-long check-versions demo demo-web bench dist
 ifneq ($(filter $(OWN_GOALS),$(MAKECMDGOALS)),)
 # PGXS has a "check" of its own, which only says that it is not supported.
 # It is left out when ours are asked for; other goals get a make of their own.
@@ -62,6 +63,8 @@ check-versions:
 	@tools/check-versions $(addprefix -r ,$(RELEASES)) $(SUITES)
 demo:
 	@tools/demo $(if $(KEEP),--keep)
+demo-web:
+	@tools/demo-web $(PORT)
 bench:
 	@QUICK=$(QUICK) bench/run $(PART)
 dist:

@@ -1,6 +1,6 @@
 # docs.pl - what the documentation says is what the server does.
 #
-# Every ```sql block of README.md and docs/*.md is run, in order, each file in a
+# Every ```sql block of README.md, docs/*.md and docs/guides/*.md is run, in order, each file in a
 # database of its own with the extension installed, the server's time zone being
 # UTC.  Where a ```text block follows, it must be what psql prints (without row
 # counts; blanks at the ends of lines do not matter).  A block whose last
@@ -22,7 +22,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my @files = ('README.md', sort glob('docs/*.md'));
+my @files = ('README.md', sort glob('docs/*.md docs/guides/*.md'));
 my $reference = squeeze(slurp_file('docs/reference.md'));
 
 my $node = PostgreSQL::Test::Cluster->new('docs');

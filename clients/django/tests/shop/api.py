@@ -1,0 +1,41 @@
+"""Balances and movements for Django REST Framework, to be read only."""
+
+from rest_framework import mixins, serializers, viewsets
+from rest_framework.routers import SimpleRouter
+
+from .models import StockBalance, StockMovement
+
+
+class StockBalanceSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = StockBalance
+        fields = ["warehouse", "product", "quantity", "amount"]
+
+
+class StockBalanceViewSet(mixins.ListModelMixin, viewsets.GenericViewSet):
+    """Current balances, of one product with ?product=."""
+
+    serializer_class = StockBalanceSerializer
+
+    def get_queryset(self):
+        balances = StockBalance.objects.order_by("warehouse", "product")
+        if "product" in self.request.query_params:
+            balances = balances.filter(product=self.request.query_params["product"])
+        return balances
+
+
+class StockMovementSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = StockMovement
+        fields = "__all__"
+
+
+class StockMovementViewSet(viewsets.ReadOnlyModelViewSet):
+    queryset = StockMovement.objects.order_by("period", "id")
+    serializer_class = StockMovementSerializer
+
+
+router = SimpleRouter()
+router.register("balances", StockBalanceViewSet, basename="balance")
+router.register("movements", StockMovementViewSet)
+urlpatterns = router.urls

@@ -1,0 +1,96 @@
+"""Balances and movements as classes of the ORM, to read and to join.
+
+Rows are written by documents, never by a flush, so the classes refuse to be
+flushed.  The server refuses most of it as well; what it would take, a new or a
+deleted movement, would bypass the document it belongs to.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn, TypeVar
+
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    MetaData,
+    Table,
+    Text,
+    Uuid,
+    cast,
+    event,
+    func,
+    select,
+)
+from sqlalchemy import Column as TableColumn
+from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.sql import FromClause
+
+from .register import Column, Register
+
+B = TypeVar("B", bound=DeclarativeBase)
+
+
+class ReadOnlyModelError(Exception):
+    """A flush was about to write to a balance or to a movement."""
+
+
+def balance_model(base: type[B], register: Register, name: str | None = None) -> type[B]:
+    """Map the view of a register's current balances.
+
+    Attributes are the dimensions, the resources and last_movement_at.  The primary key is
+    `_cell`, a text made of the dimensions, because they may all be NULL.
+    """
+    # Of a MetaData of their own: they are nothing for create_all() to create.
+    view = Table(
+        f"{register.name}_balances",
+        MetaData(),
+        *(
+            TableColumn(item.name, item.sql_type)
+            for item in register.dimensions + register.resources
+        ),
+        TableColumn("last_movement_at", DateTime(timezone=True)),
+        schema="accum",
+    )
+    cell = func.jsonb_build_array(*(view.c[item.name] for item in register.dimensions))
+    balances = select(view, cast(cell, Text).label("_cell")).subquery(f"{register.name}_balances")
+    return _model(base, name or f"{register.name}_balance", balances, "_cell")
+
+
+def movement_model(base: type[B], register: Register, name: str | None = None) -> type[B]:
+    """Map the movements of a register: every column, dim_hash included."""
+    recorder = Column("recorder", register.recorder_type)
+    movements = Table(
+        f"{register.name}_movements",
+        MetaData(),
+        TableColumn("id", Uuid()),
+        TableColumn("recorded_at", DateTime(timezone=True)),
+        TableColumn("recorder", recorder.sql_type),
+        TableColumn("period", DateTime(timezone=True)),
+        TableColumn("movement_type", Text()),
+        TableColumn("dim_hash", BigInteger()),
+        *(TableColumn(item.name, item.sql_type) for item in register.columns),
+        schema="accum",
+    )
+    return _model(base, name or f"{register.name}_movement", movements, "id")
+
+
+def _model(base: type[B], name: str, source: FromClause, key: str) -> type[B]:
+    class_name = "".join(part.capitalize() for part in name.split("_"))
+    model: type[B] = type(
+        class_name,
+        (base,),
+        {
+            "__table__": source,
+            "__mapper_args__": {"primary_key": [source.c[key]]},
+            "__doc__": f"Rows of {name.replace('_', ' ')}, read-only.",
+        },
+    )
+    for operation in ("before_insert", "before_update", "before_delete"):
+        event.listen(model, operation, _refuse)
+    return model
+
+
+def _refuse(mapper: Any, connection: Any, target: object) -> NoReturn:
+    raise ReadOnlyModelError(
+        f"{type(target).__name__} is read-only: post, repost or unpost a document instead"
+    )
