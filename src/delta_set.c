@@ -333,7 +333,8 @@ entry_of_movement(AccumDeltaSet *set, const AccumMovement *movement)
 		check_hash(set, movement);
 		entry_set_dims(set->reg, entry, movement->dims, movement->nulls);
 	}
-	else if (!accum_cell_equal(set->reg, entry->dims, entry->nulls, movement->dims, movement->nulls))
+	else if (!accum_cell_equal(set->reg, entry->dims, entry->nulls,
+							   movement->dims, movement->nulls))
 	{
 		check_hash(set, movement);
 		accum_cell_collision(set->reg, movement->dims, movement->nulls);
@@ -345,8 +346,9 @@ entry_of_movement(AccumDeltaSet *set, const AccumMovement *movement)
 static void
 add_entry(AccumDeltaSet *set, const AccumDeltaEntry *other)
 {
+	SlotKey		key = {other->dim_hash, other->unit_start};
 	bool		found;
-	AccumDeltaEntry *entry = entry_find(set, (SlotKey) {other->dim_hash, other->unit_start}, &found);
+	AccumDeltaEntry *entry = entry_find(set, key, &found);
 
 	if (!found)
 		entry_set_dims(set->reg, entry, other->dims, other->nulls);

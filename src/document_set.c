@@ -42,6 +42,7 @@ struct AccumDocuments
 	bool		has_last;
 	Datum		last_recorder;
 	AccumDay	last_unit;
+	AccumDay	last_day;			/* one that is known to be of last_unit */
 };
 
 AccumDocuments *
@@ -108,7 +109,8 @@ void
 accum_documents_add(AccumDocuments *documents, Datum recorder, AccumDay day)
 {
 	AccumRegister *reg = documents->reg;
-	AccumDay	unit = accum_unit_start(day, reg->partition_by, 1);
+	AccumDay	unit = documents->has_last && day == documents->last_day ? documents->last_unit
+		: accum_unit_start(day, reg->partition_by, 1);
 
 	/* The lines of a document follow one another. */
 	if (documents->has_last && documents->last_unit == unit &&
@@ -122,6 +124,7 @@ accum_documents_add(AccumDocuments *documents, Datum recorder, AccumDay day)
 		rows_put(documents);
 	}
 	set_last(documents, recorder, unit);
+	documents->last_day = day;
 }
 
 /* Write a set's rows without statements, in key order. */

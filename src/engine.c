@@ -206,7 +206,13 @@ change_add_row(AccumChange *change, TupleTableSlot *slot, int sign, Datum *dims,
 			   bool *nulls)
 {
 	AccumRegister *reg = change->reg;
-	AccumMovement movement = {.sign = sign,.check_hash = sign > 0,.dims = dims,.nulls = nulls,.resources = resources};
+	AccumMovement movement = {
+		.sign = sign,
+		.check_hash = sign > 0,
+		.dims = dims,
+		.nulls = nulls,
+		.resources = resources,
+	};
 	TimestampTz period;
 
 	slot_getallattrs(slot);
