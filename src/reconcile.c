@@ -32,6 +32,7 @@
 #include "cell_set.h"
 #include "direct.h"
 #include "document.h"
+#include "horizon.h"
 #include "json_value.h"
 #include "pending.h"
 #include "stats.h"
@@ -391,6 +392,7 @@ count_init(Count *count, FunctionCallInfo fcinfo, const char *recorder)
 				 errmsg("p_period is out of range"),
 				 errdetail("A period lies in the years 0001 to 9999.")));
 	count->moment = after - 1;
+	accum_horizon_check_period(count->reg, count->moment);
 }
 
 /*

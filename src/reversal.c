@@ -69,9 +69,12 @@ accum_reversal_put(AccumRegister *reg, Tuplestorestate *rows, HeapTuple row, Tup
 		AccumColumn *resource = &reg->resources[i];
 		Datum	   *value = &values[ACCUM_BATCH_DIMS + reg->ndims + i];
 
-		/* What cannot be turned round is refused when it comes in. */
+		/* That is refused when it comes in, but triggers may have been switched off. */
 		if (!accum_value_negate(resource->type, resource->typmod, *value, value))
-			elog(ERROR, "resource \"%s\" of a movement cannot be reversed", resource->name);
+			ereport(ERROR,
+					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+					 errmsg("resource \"%s\" of a movement cannot be reversed", resource->name),
+					 errdetail("Its reversal would not fit the type.")));
 	}
 	values[reverses] = values[desc->natts - 1];
 	values[reverses + 1] = TimestampTzGetDatum(period);

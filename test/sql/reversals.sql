@@ -175,6 +175,17 @@ DROP TRIGGER twice ON accum.kept_movements;
 SELECT accum.register_unpost('kept', '{refuse,date,twice,shout,sly}'::text[]);
 SELECT pg_temp.differences('kept'), accum.kept_balance('{"place": "t"}');
 
+-- What came in with triggers switched off.
+RESET ROLE;
+BEGIN;
+SET LOCAL session_replication_role = replica;
+INSERT INTO accum.kept_movements (recorder, period, place, n) VALUES ('min', '2026-07-01', 'min', -2147483648);
+INSERT INTO accum.kept_recorders VALUES ('min', '2026-07-01');
+SET LOCAL session_replication_role = origin;
+SELECT pg_temp.try($$SELECT accum.register_unpost('kept', 'min')$$);
+ROLLBACK;
+SET ROLE regress_accum_keeper;
+
 -- A savepoint takes a reversal back; one transaction may post and cancel many times.
 BEGIN;
 SELECT accum.register_post('kept', pg_temp.line('s', '2026-08-01', 's', 5));

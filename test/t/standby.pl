@@ -142,6 +142,7 @@ sub standby_refuses
 			"SELECT accum.register_reconcile('$_', 'count', '2001-01-01', '[]')",
 			"SELECT accum.register_close('$_', '2001-01-01')",
 			"SELECT accum.register_reopen('$_', '2001-01-01')",
+			"SELECT accum.register_known_until('$_')",
 			"SELECT accum.register_repair('$_')",
 			"SELECT accum.register_clear('$_', true)",
 			"SELECT accum.register_rebuild_totals('$_')",

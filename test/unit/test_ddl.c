@@ -73,6 +73,18 @@ high_write_sql(AccumKind kind, AccumUnit totals_period)
 	return sql.data;
 }
 
+static char *
+history_sql(AccumKind kind, AccumUnit totals_period)
+{
+	AccumRegisterDef def = definition(kind, totals_period);
+	StringInfoData sql;
+
+	def.history = true;
+	initStringInfo(&sql);
+	accum_ddl_register(&sql, &def);
+	return sql.data;
+}
+
 static int
 count(const char *text, const char *fragment)
 {
@@ -412,17 +424,43 @@ test_deltas(void **state)
 	assert_lacks(view, "LATERAL");
 }
 
+/* With history nothing is removed, and nothing of it is in other registers. */
+static void
+test_history(void **state)
+{
+	const char *sql = history_sql(ACCUM_KIND_BALANCE, ACCUM_UNIT_DAY);
+	const char *plain = register_sql(ACCUM_KIND_BALANCE, ACCUM_UNIT_DAY);
+	const char *movements = table(sql, "stock_movements");
+
+	assert_contains(movements, "reverses uuid,\n\treverses_period timestamptz,");
+	assert_contains(sql, "(reverses) WHERE reverses IS NOT NULL;");
+	assert_contains(sql, "BEFORE UPDATE OR DELETE OR TRUNCATE ON accum.\"stock_movements\"");
+	assert_lacks(sql, "CREATE TRIGGER accum_delete");
+	assert_int_equal(count(sql, "known_at timestamptz DEFAULT NULL"), 4);
+	assert_int_equal(count(sql, "only_active boolean DEFAULT false"), 1);
+	assert_int_equal(count(sql, "reverses_period OPERATOR(pg_catalog.=) t.period"), 2);
+
+	assert_lacks(plain, "reverses");
+	assert_lacks(plain, "known_at");
+	assert_lacks(plain, "only_active");
+	assert_contains(plain, "CREATE TRIGGER accum_delete AFTER DELETE");
+	assert_contains(plain, "1::bigint AS movements_count");
+}
+
 /* What creates functions and views, and what drops them, name the same. */
 static void
 test_drop_matches_create(void **state)
 {
-	for (int kind = ACCUM_KIND_BALANCE; kind <= ACCUM_KIND_TURNOVER; kind++)
+	for (int i = 0; i < 4; i++)
 	{
-		const char *sql = register_sql((AccumKind) kind, ACCUM_UNIT_DAY);
+		int			kind = i % 2 == 0 ? ACCUM_KIND_BALANCE : ACCUM_KIND_TURNOVER;
+		bool		history = i >= 2;
+		const char *sql = history ? history_sql((AccumKind) kind, ACCUM_UNIT_DAY)
+			: register_sql((AccumKind) kind, ACCUM_UNIT_DAY);
 		StringInfoData drop;
 
 		initStringInfo(&drop);
-		accum_ddl_drop_functions(&drop, "stock", (AccumKind) kind, false);
+		accum_ddl_drop_functions(&drop, "stock", (AccumKind) kind, history);
 		assert_int_equal(count(drop.data, "DROP FUNCTION "), count(sql, "CREATE FUNCTION "));
 		assert_int_equal(count(drop.data, "DROP VIEW "), count(sql, "CREATE VIEW "));
 		assert_lacks(drop.data, "CASCADE");
@@ -600,6 +638,7 @@ main(void)
 		cmocka_unit_test(test_sums_have_their_own_type),
 		cmocka_unit_test(test_balances_at_sources),
 		cmocka_unit_test(test_deltas),
+		cmocka_unit_test(test_history),
 		cmocka_unit_test(test_drop_matches_create),
 		cmocka_unit_test(test_typed_readers),
 		cmocka_unit_test(test_replaced_functions),
