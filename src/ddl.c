@@ -811,13 +811,13 @@ typedef struct Reader
 } Reader;
 
 static const Reader readers[] = {
-	{"balances", NULL, true, true},
-	{"balances_at", "timestamptz", true, true},
-	{"balances_at", "date", true, true},
+	{"balances", NULL, true, true, NULL},
+	{"balances_at", "timestamptz", true, true, NULL},
+	{"balances_at", "date", true, true, NULL},
 	{"balance", "jsonb, timestamptz", true, false, "timestamptz"},
 	{"balance", "jsonb, date", true, false, "timestamptz"},
-	{"statement", "timestamptz, timestamptz, jsonb, jsonb, text, boolean", false, true},
-	{"statement", "date, date, jsonb, jsonb, text, boolean", false, true},
+	{"statement", "timestamptz, timestamptz, jsonb, jsonb, text, boolean", false, true, NULL},
+	{"statement", "date, date, jsonb, jsonb, text, boolean", false, true, NULL},
 	{"turnover", "timestamptz, timestamptz, jsonb, jsonb", false, false, "timestamptz"},
 	{"turnover", "date, date, jsonb, jsonb", false, false, "timestamptz"},
 	{"movements", "text, timestamptz, timestamptz, jsonb", false, false, "boolean"},
