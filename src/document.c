@@ -38,7 +38,7 @@ static uint64
 insert_expected(AccumRegister *reg, SPIPlanPtr plan, TupleDesc desc, Tuplestorestate *rows)
 {
 	AccumExpected *expected = accum_reversals_expect(reg, desc, rows);
-	uint64		n;
+	volatile uint64 n;
 
 	PG_TRY();
 	{

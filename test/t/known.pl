@@ -77,7 +77,7 @@ sub record
 	return;
 }
 
-sub note
+sub change
 {
 	my ($session, $document, $line, $sign, $day) = @_;
 	my $at = $session->{at};
@@ -130,7 +130,7 @@ sub act
 
 		run($session, "SELECT accum.register_post('k', '" . as_json($name, @new) . "');");
 		record($session, $document, 0);
-		note($session, $document, $_, 1, $_->{day}) foreach @new;
+		change($session, $document, $_, 1, $_->{day}) foreach @new;
 		push @{ $document->{lines} }, @new;
 		$document->{known} = 1;
 		return;
@@ -153,8 +153,8 @@ sub act
 		my %stored = numbers(@stay);
 		my @added = map { {%$_} } others(\%stored, @kept, @new);
 
-		note($session, $document, $_, -1, $_->{day}) foreach @gone;
-		note($session, $document, $_, 1, $_->{day}) foreach @added;
+		change($session, $document, $_, -1, $_->{day}) foreach @gone;
+		change($session, $document, $_, 1, $_->{day}) foreach @added;
 		$document->{lines} = [ @stay, @added ];
 		return;
 	}
@@ -163,7 +163,7 @@ sub act
 
 	run($session, "SELECT accum.register_unpost('k', '$name'" .
 		(defined $day ? sprintf(", '2020-01-%02d 10:00'", $day) : '') . ");");
-	note($session, $document, $_, -1, $day // $_->{day}) foreach @{ $document->{lines} };
+	change($session, $document, $_, -1, $day // $_->{day}) foreach @{ $document->{lines} };
 	$document->{lines} = [];
 	return;
 }
