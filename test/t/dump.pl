@@ -108,6 +108,9 @@ foreach my $way (
 	check_restored($name);
 }
 
+in_two_parts();
+one_register();
+
 # The second generation: a dump of what was restored is the same.
 $node->safe_psql('postgres', 'CREATE DATABASE again');
 $node->command_ok(
@@ -120,6 +123,56 @@ register_is_right($node, 'again', $_, 'again') foreach @registers;
 
 $node->stop;
 done_testing();
+
+# Tables first and data later, without which no trigger may count what is there already.
+sub in_two_parts
+{
+	my $psql = sub {
+		my ($file) = @_;
+		return [ 'psql', '--no-psqlrc', '--quiet', '--set=ON_ERROR_STOP=1', '--dbname=' . $node->connstr('apart'), "--file=$dumps/$file" ];
+	};
+
+	$node->safe_psql('postgres', 'CREATE DATABASE apart');
+	$node->command_ok([ 'pg_dump', '--schema-only', "--file=$dumps/schema", $node->connstr('postgres') ], 'apart: pg_dump --schema-only');
+	$node->command_ok([ 'pg_dump', '--data-only', '--disable-triggers', "--file=$dumps/data", $node->connstr('postgres') ],
+		'apart: pg_dump --data-only --disable-triggers');
+	$node->command_ok([ 'pg_dump', '--data-only', '--table=accum.stock_*', "--file=$dumps/counted", $node->connstr('postgres') ], 'apart: pg_dump --data-only');
+	$node->command_ok($psql->('schema'), 'apart: tables');
+	$node->command_fails_like($psql->('counted'), qr/Direct modification of derived table is not allowed/,
+		'apart: data with triggers are refused');
+	$node->command_ok($psql->('data'), 'apart: data');
+	check_restored('apart');
+	return;
+}
+
+# A single register moves as its definition and its movements; the new one has a seed of its
+# own, and cells with other hashes.
+sub one_register
+{
+	my $columns = 'recorder, period, movement_type, product, quality, lot, n, amount, note';
+
+	$node->safe_psql('postgres', 'CREATE DATABASE moved');
+	$node->safe_psql('moved', q{
+		CREATE EXTENSION pg_accumulator;
+		CREATE TYPE quality AS ENUM ('best', 'fair', 'good', 'poor');
+		SELECT accum.register_create('stock', '[{"name": "product", "type": "text"}, {"name": "quality", "type": "public.quality"},
+				{"name": "lot", "type": "text"}]',
+			'[{"name": "n", "type": "integer"}, {"name": "amount", "type": "numeric(14,2)"}]',
+			attributes => '{"note": "text"}', time_zone => 'Europe/London');});
+	$node->safe_psql('postgres', "COPY (SELECT $columns FROM accum.stock_movements ORDER BY recorded_at, id) TO '$dumps/movements'");
+	$node->safe_psql('moved', "COPY accum.stock_movements ($columns) FROM '$dumps/movements'");
+	is($node->safe_psql('moved', q{SELECT accum.register_create_partitions('stock') > 0}), 't', 'moved: partitions');
+	is($node->safe_psql('moved', q{SELECT count(*) FROM accum.stock_movements_default}), 0, 'moved: all have one');
+	for my $question (q{SELECT md5(string_agg(t::text, ',' ORDER BY t::text COLLATE "C")) FROM accum.stock_turnover(group_by => '["product", "quality", "lot"]') AS t},
+		'SELECT count(*), sum(n), sum(amount) FROM accum.stock_movements')
+	{
+		is($node->safe_psql('moved', $question), $node->safe_psql('postgres', $question), 'moved: answers are the same');
+	}
+	isnt($node->safe_psql('moved', 'SELECT min(dim_hash) FROM accum.stock_balance_cache'),
+		$node->safe_psql('postgres', 'SELECT min(dim_hash) FROM accum.stock_balance_cache'), 'moved: hashes are others');
+	register_is_right($node, 'moved', 'stock', 'moved');
+	return;
+}
 
 # Everything in the tables of both registers, as one hash each.
 sub contents
