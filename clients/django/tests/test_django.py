@@ -154,10 +154,7 @@ def test_the_server_refuses_too(stock: Register) -> None:
 def test_a_role_that_only_reads(stock: Register) -> None:
     with connection.cursor() as cursor:
         cursor.execute("CREATE ROLE reader")
-        cursor.execute(
-            "GRANT SELECT ON accum.inventory_movements, accum.inventory_balances,"
-            " accum.inventory_balance_cache TO reader"
-        )
+        cursor.execute("SELECT accum.register_grant('inventory', 'reader', 'read')")
         cursor.execute("SET LOCAL ROLE reader")
     assert StockBalance.objects.count() == StockMovement.objects.count() == 3
     refused("42501", "DELETE FROM accum.inventory_movements")

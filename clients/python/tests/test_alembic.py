@@ -201,6 +201,7 @@ def test_autogenerate_drops(connection: sa.Connection) -> None:
     "change",
     [
         {"time_zone": "UTC"},
+        {"history": True},
         {"resources": {"quantity": "integer"}},
         {"dimensions": {"warehouse": Dimension("text", required=True)}},
         {"dimensions": {"warehouse": "text", "product": "varchar(20)"}},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -128,6 +129,23 @@ def test_a_pool_with_pre_ping_across_a_restart(server: PrivateServer, database: 
     run(server, database, test)
 
 
+def test_history(server: PrivateServer, database: str) -> None:
+    async def test(engine: AsyncEngine) -> None:
+        client = AsyncAccumulatorClient(engine)
+        books = replace(STOCK, name="books", history=True)
+        await client.create_register(books)
+        handle = client.use(books)
+        await handle.post(movement("a", 5))
+        known = await handle.known_until()
+        assert await handle.unpost("a", at=date(2026, 4, 1)) == 1
+        assert await handle.balance(known_at=known) == {"quantity": 5}
+        assert await handle.turnover(known_at=known) == [{"quantity": 5}]
+        assert await handle.movements(only_active=True) == []
+        await client.drop_register(books, force=True)
+
+    run(server, database, test)
+
+
 def test_every_verb(server: PrivateServer, database: str) -> None:
     async def test(engine: AsyncEngine) -> None:
         client = AsyncAccumulatorClient(engine)
@@ -153,6 +171,8 @@ def test_every_verb(server: PrivateServer, database: str) -> None:
         assert (await stock.stats())["movements_count"] == 3
         assert await stock.repair() == await stock.fold() == 0
         assert await stock.create_partitions() >= 0
+        await stock.grant("pg_monitor", "read")
+        await stock.revoke("pg_monitor", "read")
         assert await stock.unpost(["a", "b", "count"]) == 3
         await stock.post(movement("a"))
         await stock.clear(force=True)

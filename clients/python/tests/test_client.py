@@ -15,6 +15,7 @@ from sqlalchemy_accumulator import (
     ConflictError,
     Limit,
     NotAllowedError,
+    PermissionDeniedError,
     Register,
     RegisterHandle,
     UndefinedRegisterError,
@@ -261,6 +262,55 @@ def test_findings(engine: Engine, stock: RegisterHandle) -> None:
     assert finding.expected is not None and finding.actual is not None
     assert finding.expected["quantity"] == 500 and finding.actual["quantity"] == 1
     assert stock.repair() == 1
+
+
+def test_history(engine: Engine) -> None:
+    client = AccumulatorClient(engine)
+    register = define_register(
+        name="books",
+        dimensions={"account": "text"},
+        resources={"amount": "numeric(14,2)"},
+        time_zone="Europe/Berlin",
+        history=True,
+    )
+    client.create_register(register)
+    try:
+        assert client.register("books") == register
+        books = client.use(register)
+        first = {"recorder": "a", "period": date(2026, 3, 10), "account": "till", "amount": "5.00"}
+        books.post([first, {**first, "recorder": "b"}])
+        known = books.known_until()
+        assert books.unpost("a", at=date(2026, 4, 1)) == 1
+        assert books.unpost(["b"], at=datetime(2026, 4, 2, 12, 0)) == 1
+        assert books.balance()["amount"] == 0
+        assert books.balance(known_at=known) == {"amount": Decimal("10.00")}
+        assert books.balance(date(2026, 3, 31))["amount"] == 10
+        assert books.turnover(known_at=known, account="till") == [{"amount": Decimal("10.00")}]
+        assert books.movements(only_active=True) == []
+        rows = books.movements()
+        assert [row["movement_type"] for row in rows] == ["regular"] * 2 + ["reversal"] * 2
+        (original,) = [row for row in rows[:2] if row["recorder"] == "a"]
+        assert rows[2]["reverses"] == original["id"]
+        assert rows[2]["reverses_period"] == original["period"]
+        assert rows[2]["period"] == datetime(2026, 3, 31, 22, tzinfo=UTC)
+        with pytest.raises(NotAllowedError):
+            books.clear(force=True)
+    finally:
+        client.drop_register(register, force=True)
+
+
+def test_rights(engine: Engine, stock: RegisterHandle) -> None:
+    with engine.connect() as connection:
+        connection.execute(text("CREATE ROLE cashier"))
+        stock = AccumulatorClient(connection).use(stock.register)
+        stock.grant("cashier", "read")
+        stock.grant("cashier", "post")
+        stock.revoke("cashier", "post")
+        connection.execute(text("SET LOCAL ROLE cashier"))
+        assert stock.balance()["quantity"] == 1707
+        with pytest.raises(PermissionDeniedError):
+            stock.unpost("purchase:1")
+        connection.rollback()
 
 
 def test_alter(engine: Engine, inventory: Register) -> None:

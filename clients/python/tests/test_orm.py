@@ -90,6 +90,24 @@ def test_movements(session: Session, inventory: Register, base: Any) -> None:
     assert row.movement_type == "regular" and row.note is None
 
 
+def test_reversals(engine: Engine, base: Any) -> None:
+    client = AccumulatorClient(engine)
+    books = define_register(
+        name="books", dimensions={"a": "text"}, resources={"amount": "numeric"}, history=True
+    )
+    client.create_register(books)
+    try:
+        client.use(books).post({"recorder": "x", "period": date(2026, 1, 1), "a": "b"})
+        client.use(books).unpost("x")
+        movement: Any = movement_model(base, books)
+        with Session(engine) as session:
+            rows = session.scalars(select(movement).order_by(movement.id)).all()
+            assert [row.reverses for row in rows] == [None, rows[0].id]
+            assert rows[1].reverses_period == rows[0].period
+    finally:
+        client.drop_register(books, force=True)
+
+
 def test_flushes_are_refused(session: Session, inventory: Register, base: Any) -> None:
     for model in (balance_model(base, inventory), movement_model(base, inventory)):
         row = session.scalars(select(model).filter_by(quantity=10)).one()

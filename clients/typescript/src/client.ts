@@ -23,6 +23,7 @@ import {
 import {
   MOVEMENT_COLUMNS,
   Parameters,
+  REVERSAL_COLUMNS,
   type TextRow,
   amountColumns,
   decode,
@@ -76,6 +77,8 @@ interface Range {
   readonly to?: Moment;
 }
 
+export type Right = "read" | "post" | "admin";
+
 type Name<T> = Extract<keyof T, string>;
 type OneOrMany<T> = T | readonly T[];
 
@@ -114,7 +117,8 @@ export class AccumulatorClient {
          time_zone => ${p.add(register.timeZone ?? "UTC", "text")},
          attributes => ${p.json(columnList(register.attributes ?? {}))},
          year_start => ${p.add(register.yearStart ?? 1, "integer")},
-         limits => ${p.json(limitList(register.limits ?? []))})`,
+         limits => ${p.json(limitList(register.limits ?? []))},
+         history => ${p.add(register.history ?? false, "boolean")})`,
       p,
     );
   }
@@ -179,6 +183,7 @@ export class RegisterHandle<D extends Columns, R extends Resources, A extends Co
       ...MOVEMENT_COLUMNS,
       ...this.balanceColumns,
       ...register.attributes,
+      ...(register.history ? REVERSAL_COLUMNS : {}),
     };
   }
 
@@ -198,12 +203,16 @@ export class RegisterHandle<D extends Columns, R extends Resources, A extends Co
     ]);
   }
 
-  /** Remove the movements of a document, or of many; resolves to how many there were. */
-  async unpost(recorder: OneOrMany<Amount>): Promise<number> {
+  /**
+   * Remove the movements of a document, or of many; resolves to how many there were. With history
+   * they are reversed; `at` dates the reversals, otherwise as what they reverse.
+   */
+  async unpost(recorder: OneOrMany<Amount>, options: { at?: Moment } = {}): Promise<number> {
     return this.count("register_unpost", (p) => [
       Array.isArray(recorder)
         ? p.add(recorder.map(String), "text[]")
         : p.add(String(recorder), "text"),
+      p.instant(options.at, this.zone),
     ]);
   }
 
@@ -260,11 +269,18 @@ export class RegisterHandle<D extends Columns, R extends Resources, A extends Co
 
   // Reading
 
-  /** All resources, of all movements or of those until the end of a day or to an instant. */
-  async balance(where: Filter<D> = {}, options: { at?: Moment } = {}): Promise<Amounts<R>> {
+  /**
+   * All resources, of all movements or of those until the end of a day or to an instant. With
+   * history, knownAt asks for what was known then.
+   */
+  async balance(
+    where: Filter<D> = {},
+    options: { at?: Moment; knownAt?: Moment } = {},
+  ): Promise<Amounts<R>> {
     const [row] = await this.rows<Amounts<R>>(this.amounts, (p) => {
       const [at] = p.bounds([options.at], this.zone);
-      return `accum.${this.register.name}_balance(${p.json(where)}, ${at})`;
+      return `accum.${this.register.name}_balance(${p.json(where)},
+         ${at}${this.known(p, options.knownAt)})`;
     });
     return row!;
   }
@@ -279,7 +295,11 @@ export class RegisterHandle<D extends Columns, R extends Resources, A extends Co
 
   /** Sums of a range of time: a row for each group, or one in all. */
   async turnover<const G extends readonly Name<D>[] = []>(
-    options: Range & { readonly groupBy?: G; readonly where?: Filter<D> } = {},
+    options: Range & {
+      readonly groupBy?: G;
+      readonly where?: Filter<D>;
+      readonly knownAt?: Moment;
+    } = {},
   ): Promise<Turnover<D, R, G[number]>[]> {
     const grouped = Object.fromEntries(
       (options.groupBy ?? []).map((name) => [name, this.register.dimensions[name]!]),
@@ -287,7 +307,7 @@ export class RegisterHandle<D extends Columns, R extends Resources, A extends Co
     return this.rows({ ...grouped, ...this.amounts }, (p) => {
       const bounds = p.bounds([options.from, options.to], this.zone);
       return `accum.${this.register.name}_turnover(${bounds.join(", ")},
-         ${p.json(options.where)}, ${p.json(options.groupBy)})`;
+         ${p.json(options.where)}, ${p.json(options.groupBy)}${this.known(p, options.knownAt)})`;
     });
   }
 
@@ -310,25 +330,48 @@ export class RegisterHandle<D extends Columns, R extends Resources, A extends Co
     });
   }
 
-  /** Movements, ordered by period. */
+  /** Movements, ordered by period; with onlyActive none that were reversed. */
   async movements(
     options: Range & {
       readonly recorder?: Amount;
       readonly where?: Filter<D>;
       readonly limit?: number;
       readonly offset?: number;
+      readonly onlyActive?: boolean;
     } = {},
   ): Promise<StoredMovement<D, R, A>[]> {
     const { recorder, from, to, where, limit, offset } = options;
     return this.rows(this.movementColumns, (p) =>
       `(SELECT accum.${this.register.name}_movements(
           ${p.add(recorder === undefined ? null : String(recorder), "text")},
-          ${p.instant(from, this.zone)}, ${p.instant(to, this.zone)}, ${p.json(where)}) AS r
+          ${p.instant(from, this.zone)}, ${p.instant(to, this.zone)}, ${p.json(where)}
+          ${options.onlyActive ? ", only_active => true" : ""}) AS r
         LIMIT ${p.add(limit ?? null, "bigint")} OFFSET ${p.add(offset ?? null, "bigint")})`,
     );
   }
 
   // Care
+
+  /** Give a role a right on the register. */
+  async grant(role: string, right: Right): Promise<void> {
+    await this.count("register_grant", (p) => [p.add(role, "text"), p.add(right, "text")]);
+  }
+
+  async revoke(role: string, right: Right): Promise<void> {
+    await this.count("register_revoke", (p) => [p.add(role, "text"), p.add(right, "text")]);
+  }
+
+  /**
+   * Up to when answers with knownAt never change, as text with its microseconds; waits for those
+   * who are writing.
+   */
+  async knownUntil(): Promise<string> {
+    const p = new Parameters();
+    const sql = `SELECT to_jsonb(accum.register_known_until(${p.add(this.register.name, "text")}))
+      #>> '{}' AS until`;
+    const [row] = await this.client.query<{ until: string }>(sql, p);
+    return row!.until;
+  }
 
   /** Close the register through a day: nothing of that time changes any more. */
   async closeThrough(day: string, where?: Filter<D>): Promise<void> {
@@ -376,6 +419,11 @@ export class RegisterHandle<D extends Columns, R extends Resources, A extends Co
   /** Make the partitions that are missing. */
   async createPartitions(): Promise<number> {
     return this.count("register_create_partitions");
+  }
+
+  /** One more argument, which only registers with history have. */
+  private known(p: Parameters, moment: Moment | undefined): string {
+    return moment === undefined ? "" : `, known_at => ${p.instant(moment, this.zone)}`;
   }
 
   /** Call a function of the register that returns a number or nothing. */

@@ -63,6 +63,8 @@ export interface Register<
   readonly timeZone?: string;
   readonly yearStart?: number;
   readonly limits?: readonly Limit[];
+  /** Movements are reversed and never removed. */
+  readonly history?: boolean;
 }
 
 type Flat<T> = { [K in keyof T]: T[K] };
@@ -109,6 +111,9 @@ export type StoredMovement<D extends Columns, R extends Resources, A extends Col
     period: Date;
     movement_type: string;
     dim_hash: string;
+    /** With history, in reversals: the movement that is taken back. */
+    reverses?: string | null;
+    reverses_period?: Date | null;
   }
   & Dimensions<D>
   & Amounts<R>

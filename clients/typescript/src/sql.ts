@@ -93,6 +93,8 @@ export const MOVEMENT_COLUMNS: Columns = {
   dim_hash: "bigint",
 };
 
+export const REVERSAL_COLUMNS: Columns = { reverses: "uuid", reverses_period: "timestamptz" };
+
 /** The columns of a statement: sums are text, whatever the resource's type. */
 export function statementColumns(dimensions: Columns, resources: Resources): Columns {
   const sums = Object.keys(resources).flatMap((resource) =>

@@ -329,8 +329,12 @@ describe("a register", () => {
     try {
       await connection.query("BEGIN");
       await connection.query("CREATE ROLE nobody");
-      await connection.query("SET LOCAL ROLE nobody");
       const inside = stockOf(new AccumulatorClient(connection));
+      await inside.grant("nobody", "read");
+      await inside.grant("nobody", "post");
+      await inside.revoke("nobody", "post");
+      await connection.query("SET LOCAL ROLE nobody");
+      assert.equal((await inside.balance(bolts)).quantity, "1200");
       await assert.rejects(inside.post(shipment), PermissionDeniedError);
     } finally {
       await connection.query("ROLLBACK");
@@ -353,6 +357,34 @@ describe("a register", () => {
         WrongKindError);
     } finally {
       await client.dropRegister("sales", { force: true });
+    }
+  });
+
+  test("has history", async () => {
+    const books = defineRegister({
+      name: "books", dimensions: { account: "text" }, resources: { amount: "numeric(14,2)" },
+      timeZone: "Europe/Berlin", history: true,
+    });
+    await client.createRegister(books);
+    try {
+      const handle = client.use(books);
+      const entry = { period: "2026-03-10", account: "till", amount: 5 };
+      await handle.post([{ ...entry, recorder: "a" }, { ...entry, recorder: "b" }]);
+      const known = await handle.knownUntil();
+      assert.equal(await handle.unpost("a", { at: "2026-04-01" }), 1);
+      assert.equal(await handle.unpost(["b"]), 1);
+      assert.equal((await handle.balance()).amount, "0.00");
+      assert.equal((await handle.balance({}, { knownAt: known })).amount, "10.00");
+      assert.deepEqual(await handle.turnover({ knownAt: known, groupBy: ["account"] }), [
+        { account: "till", amount: "10.00" },
+      ]);
+      assert.deepEqual(await handle.movements({ onlyActive: true }), []);
+      const reversal = (await handle.movements({ recorder: "a" }))[1];
+      assert.equal(reversal?.movement_type, "reversal");
+      assert.deepEqual(reversal.period, new Date("2026-03-31T22:00:00Z"));
+      assert.deepEqual(reversal.reverses_period, new Date("2026-03-09T23:00:00Z"));
+    } finally {
+      await client.dropRegister("books", { force: true });
     }
   });
 

@@ -50,8 +50,9 @@ _OPTIONS: dict[str, Any] = {
     "time_zone": "UTC",
     "year_start": 1,
     "limits": (),
+    "history": False,
 }
-_FIXED = ("kind", "totals_period", "partition_by", "time_zone", "year_start")
+_FIXED = ("kind", "totals_period", "partition_by", "time_zone", "year_start", "history")
 
 
 @Operations.register_operation("create_register")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import (
 )
 
 from . import calls
-from .calls import Call, Finding, Moment, Preview, RegisterSummary, Unit
+from .calls import Call, Finding, Moment, Preview, RegisterSummary, Right, Unit
 from .errors import translated_errors
 from .register import Dimension, Limit, Register, SqlType
 from .values import Movement, Row
@@ -113,9 +113,12 @@ class AsyncRegisterHandle:
         """
         return await self._run(calls.post(self.register, data, once))
 
-    async def unpost(self, recorder: Any) -> int:
-        """Remove the movements of a document, or of a list of documents; returns how many."""
-        return await self._run(calls.unpost(self.register, recorder))
+    async def unpost(self, recorder: Any, *, at: Moment | None = None) -> int:
+        """Remove the movements of a document, or of a list of documents; returns how many.
+
+        With history they are reversed; `at` dates the reversals, otherwise as what they reverse.
+        """
+        return await self._run(calls.unpost(self.register, recorder, at))
 
     async def repost(self, recorder: Any, data: Movement | Iterable[Movement]) -> int:
         """Make a document consist of these movements."""
@@ -147,11 +150,15 @@ class AsyncRegisterHandle:
         self,
         at_date: Moment | None = None,
         *,
+        known_at: Moment | None = None,
         dimensions: Mapping[str, Any] | None = None,
         **named: Any,
     ) -> dict[str, Decimal]:
-        """All resources, of all movements or of those until the end of a day or to an instant."""
-        return await self._run(calls.balance(self.register, at_date, dimensions, named))
+        """All resources, of all movements or of those until the end of a day or to an instant.
+
+        With history, known_at asks for what was known then.
+        """
+        return await self._run(calls.balance(self.register, at_date, known_at, dimensions, named))
 
     async def balances(self, at_date: Moment | None = None) -> list[Row]:
         """The balance of each cell."""
@@ -163,12 +170,13 @@ class AsyncRegisterHandle:
         date_to: Moment | None = None,
         group_by: str | Sequence[str] | None = None,
         *,
+        known_at: Moment | None = None,
         dimensions: Mapping[str, Any] | None = None,
         **named: Any,
     ) -> list[Row]:
         """Sums of a range of time: a row for each group, or one in all."""
         return await self._run(
-            calls.turnover(self.register, date_from, date_to, group_by, dimensions, named)
+            calls.turnover(self.register, date_from, date_to, group_by, known_at, dimensions, named)
         )
 
     async def statement(
@@ -197,17 +205,37 @@ class AsyncRegisterHandle:
         limit: int | None = None,
         offset: int | None = None,
         *,
+        only_active: bool = False,
         dimensions: Mapping[str, Any] | None = None,
         **named: Any,
     ) -> list[Row]:
-        """Movements, ordered by period."""
+        """Movements, ordered by period; with only_active none that were reversed."""
         return await self._run(
             calls.movements(
-                self.register, recorder, date_from, date_to, limit, offset, dimensions, named
+                self.register,
+                recorder,
+                date_from,
+                date_to,
+                limit,
+                offset,
+                only_active,
+                dimensions,
+                named,
             )
         )
 
     # Care
+
+    async def grant(self, role: str, right: Right) -> None:
+        """Give a role a right on the register."""
+        await self._run(calls.grant(self.register, role, right))
+
+    async def revoke(self, role: str, right: Right) -> None:
+        await self._run(calls.revoke(self.register, role, right))
+
+    async def known_until(self) -> datetime:
+        """Up to when answers with known_at never change; waits for those who are writing."""
+        return await self._run(calls.known_until(self.register))
 
     async def close_through(self, day: date, dimensions: Mapping[str, Any] | None = None) -> None:
         """Close the register through a day: nothing of that time changes any more."""

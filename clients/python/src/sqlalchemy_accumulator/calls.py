@@ -22,6 +22,7 @@ from .values import Movement, Row, decode, decode_amounts, encode, encode_moveme
 
 T = TypeVar("T")
 Moment = date | datetime | str
+Right = Literal["read", "post", "admin"]
 Unit = Literal["day", "week", "month", "quarter", "year"]
 
 
@@ -138,6 +139,14 @@ def _group_by(group_by: str | Sequence[str] | None) -> str | None:
     return None if group_by is None else encode(list(group_by))
 
 
+def _known_at(register: Register, known_at: Moment | None) -> tuple[str, dict[str, str | None]]:
+    """One more argument, which only registers with history have."""
+    if known_at is None:
+        return "", {}
+    bounds = _Bounds(register, False, known_at=known_at)
+    return f", known_at => {bounds.sql['known_at']}", bounds.parameters
+
+
 # Definitions
 
 
@@ -148,7 +157,7 @@ def create_register(register: Register) -> Call[None]:
         " partition_by => :partition_by, high_write => :high_write,"
         " recorder_type => :recorder_type, time_zone => :time_zone,"
         " attributes => CAST(:attributes AS jsonb), year_start => :year_start,"
-        " limits => CAST(:limits AS jsonb))",
+        " limits => CAST(:limits AS jsonb), history => :history)",
         {
             "name": register.name,
             "dimensions": _columns(register.dimensions),
@@ -162,6 +171,7 @@ def create_register(register: Register) -> Call[None]:
             "attributes": _columns(register.attributes),
             "year_start": register.year_start,
             "limits": _limits(register.limits),
+            "history": register.history,
         },
         _nothing,
     )
@@ -233,7 +243,7 @@ def registers(name: str | None = None) -> Call[list[Register]]:
     """Definitions as the database has them; none where there is no such register."""
     return Call(
         "SELECT name, dimensions, resources, attributes, kind, totals_period, partition_by,"
-        " high_write, recorder_type, time_zone, year_start, limits FROM accum._registers"
+        " high_write, recorder_type, time_zone, year_start, limits, history FROM accum._registers"
         " WHERE name = CAST(:name AS text) OR CAST(:name AS text) IS NULL ORDER BY name",
         {"name": name},
         lambda rows: [_register(row) for row in rows],
@@ -259,16 +269,17 @@ def post(register: Register, data: Movement | Iterable[Movement], once: bool) ->
     )
 
 
-def unpost(register: Register, recorder: Any) -> Call[int]:
-    if isinstance(recorder, (list, tuple, set, frozenset)):
-        return Call(
-            "SELECT accum.register_unpost(:register, CAST(:recorders AS text[]))",
-            {"register": register.name, "recorders": [str(one) for one in recorder]},
-            _value,
-        )
+def unpost(register: Register, recorder: Any, at: Moment | None) -> Call[int]:
+    several = isinstance(recorder, (list, tuple, set, frozenset))
+    type_ = "text[]" if several else "text"
+    bounds = _Bounds(register, False, at=at)
     return Call(
-        "SELECT accum.register_unpost(:register, CAST(:recorder AS text))",
-        {"register": register.name, "recorder": str(recorder)},
+        f"SELECT accum.register_unpost(:register, CAST(:recorder AS {type_}), {bounds.sql['at']})",
+        {
+            "register": register.name,
+            "recorder": [str(one) for one in recorder] if several else str(recorder),
+            **bounds.parameters,
+        },
         _value,
     )
 
@@ -339,14 +350,16 @@ def preview(
 def balance(
     register: Register,
     at_date: Moment | None,
+    known_at: Moment | None,
     dimensions: Mapping[str, Any] | None,
     named: Mapping[str, Any],
 ) -> Call[dict[str, Decimal]]:
     bounds = _Bounds(register, at_date=at_date)
+    known, parameters = _known_at(register, known_at)
     return Call(
         f"SELECT CAST(accum.{register.name}_balance(CAST(:dimensions AS jsonb),"
-        f" {bounds.sql['at_date']}) AS text)",
-        {"dimensions": _filter(dimensions, named), **bounds.parameters},
+        f" {bounds.sql['at_date']}{known}) AS text)",
+        {"dimensions": _filter(dimensions, named), **bounds.parameters, **parameters},
         lambda rows: decode_amounts(register, rows[0][0]),
     )
 
@@ -366,18 +379,21 @@ def turnover(
     date_from: Moment | None,
     date_to: Moment | None,
     group_by: str | Sequence[str] | None,
+    known_at: Moment | None,
     dimensions: Mapping[str, Any] | None,
     named: Mapping[str, Any],
 ) -> Call[list[Row]]:
     bounds = _Bounds(register, date_from=date_from, date_to=date_to)
+    known, parameters = _known_at(register, known_at)
     return Call(
         f"SELECT CAST(accum.{register.name}_turnover({bounds.sql['date_from']},"
         f" {bounds.sql['date_to']}, CAST(:dimensions AS jsonb),"
-        " CAST(:group_by AS jsonb)) AS text)",
+        f" CAST(:group_by AS jsonb){known}) AS text)",
         {
             "dimensions": _filter(dimensions, named),
             "group_by": _group_by(group_by),
             **bounds.parameters,
+            **parameters,
         },
         _rows(register),
     )
@@ -417,6 +433,7 @@ def movements(
     date_to: Moment | None,
     limit: int | None,
     offset: int | None,
+    only_active: bool,
     dimensions: Mapping[str, Any] | None,
     named: Mapping[str, Any],
 ) -> Call[list[Row]]:
@@ -424,7 +441,7 @@ def movements(
     return Call(
         f"SELECT CAST(accum.{register.name}_movements(CAST(:recorder AS text),"
         f" {bounds.sql['date_from']}, {bounds.sql['date_to']},"
-        " CAST(:dimensions AS jsonb)) AS text)"
+        f" CAST(:dimensions AS jsonb){', only_active => true' if only_active else ''}) AS text)"
         " LIMIT CAST(:limit AS bigint) OFFSET CAST(:offset AS bigint)",
         {
             "recorder": None if recorder is None else str(recorder),
@@ -438,6 +455,26 @@ def movements(
 
 
 # Care
+
+
+def grant(register: Register, role: str, right: Right) -> Call[None]:
+    return Call(
+        "SELECT accum.register_grant(:register, :role, :right)",
+        {"register": register.name, "role": role, "right": right},
+        _nothing,
+    )
+
+
+def revoke(register: Register, role: str, right: Right) -> Call[None]:
+    return Call(
+        "SELECT accum.register_revoke(:register, :role, :right)",
+        {"register": register.name, "role": role, "right": right},
+        _nothing,
+    )
+
+
+def known_until(register: Register) -> Call[datetime]:
+    return Call("SELECT accum.register_known_until(:register)", {"register": register.name}, _value)
 
 
 def close_through(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.orm import Session, scoped_session
 
 from . import calls
-from .calls import Call, Finding, Moment, Preview, RegisterSummary, Unit
+from .calls import Call, Finding, Moment, Preview, RegisterSummary, Right, Unit
 from .errors import translated_errors
 from .register import Dimension, Limit, Register, SqlType
 from .values import Movement, Row
@@ -107,9 +107,12 @@ class RegisterHandle:
         """
         return self._run(calls.post(self.register, data, once))
 
-    def unpost(self, recorder: Any) -> int:
-        """Remove the movements of a document, or of a list of documents; returns how many."""
-        return self._run(calls.unpost(self.register, recorder))
+    def unpost(self, recorder: Any, *, at: Moment | None = None) -> int:
+        """Remove the movements of a document, or of a list of documents; returns how many.
+
+        With history they are reversed; `at` dates the reversals, otherwise as what they reverse.
+        """
+        return self._run(calls.unpost(self.register, recorder, at))
 
     def repost(self, recorder: Any, data: Movement | Iterable[Movement]) -> int:
         """Make a document consist of these movements."""
@@ -141,11 +144,15 @@ class RegisterHandle:
         self,
         at_date: Moment | None = None,
         *,
+        known_at: Moment | None = None,
         dimensions: Mapping[str, Any] | None = None,
         **named: Any,
     ) -> dict[str, Decimal]:
-        """All resources, of all movements or of those until the end of a day or to an instant."""
-        return self._run(calls.balance(self.register, at_date, dimensions, named))
+        """All resources, of all movements or of those until the end of a day or to an instant.
+
+        With history, known_at asks for what was known then.
+        """
+        return self._run(calls.balance(self.register, at_date, known_at, dimensions, named))
 
     def balances(self, at_date: Moment | None = None) -> list[Row]:
         """The balance of each cell."""
@@ -157,12 +164,13 @@ class RegisterHandle:
         date_to: Moment | None = None,
         group_by: str | Sequence[str] | None = None,
         *,
+        known_at: Moment | None = None,
         dimensions: Mapping[str, Any] | None = None,
         **named: Any,
     ) -> list[Row]:
         """Sums of a range of time: a row for each group, or one in all."""
         return self._run(
-            calls.turnover(self.register, date_from, date_to, group_by, dimensions, named)
+            calls.turnover(self.register, date_from, date_to, group_by, known_at, dimensions, named)
         )
 
     def statement(
@@ -191,17 +199,37 @@ class RegisterHandle:
         limit: int | None = None,
         offset: int | None = None,
         *,
+        only_active: bool = False,
         dimensions: Mapping[str, Any] | None = None,
         **named: Any,
     ) -> list[Row]:
-        """Movements, ordered by period."""
+        """Movements, ordered by period; with only_active none that were reversed."""
         return self._run(
             calls.movements(
-                self.register, recorder, date_from, date_to, limit, offset, dimensions, named
+                self.register,
+                recorder,
+                date_from,
+                date_to,
+                limit,
+                offset,
+                only_active,
+                dimensions,
+                named,
             )
         )
 
     # Care
+
+    def grant(self, role: str, right: Right) -> None:
+        """Give a role a right on the register."""
+        self._run(calls.grant(self.register, role, right))
+
+    def revoke(self, role: str, right: Right) -> None:
+        self._run(calls.revoke(self.register, role, right))
+
+    def known_until(self) -> datetime:
+        """Up to when answers with known_at never change; waits for those who are writing."""
+        return self._run(calls.known_until(self.register))
 
     def close_through(self, day: date, dimensions: Mapping[str, Any] | None = None) -> None:
         """Close the register through a day: nothing of that time changes any more."""

@@ -69,9 +69,17 @@ def movement_model(base: type[B], register: Register, name: str | None = None) -
         TableColumn("movement_type", Text()),
         TableColumn("dim_hash", BigInteger()),
         *(TableColumn(item.name, item.sql_type) for item in register.columns),
+        *(_reversal_columns() if register.history else ()),
         schema="accum",
     )
     return _model(base, name or f"{register.name}_movement", movements, "id")
+
+
+def _reversal_columns() -> tuple[TableColumn[Any], ...]:
+    return (
+        TableColumn("reverses", Uuid()),
+        TableColumn("reverses_period", DateTime(timezone=True)),
+    )
 
 
 def _model(base: type[B], name: str, source: FromClause, key: str) -> type[B]:

@@ -113,6 +113,7 @@ class Register:
     time_zone: str = "UTC"
     year_start: int = 1
     limits: tuple[Limit, ...] = ()
+    history: bool = False
 
     def __post_init__(self) -> None:
         for name in (self.name, *(column.name for column in self.columns)):
@@ -158,12 +159,14 @@ def define_register(
     time_zone: str = "UTC",
     year_start: int = 1,
     limits: Iterable[Limit] = (),
+    history: bool = False,
     metadata: MetaData | None = None,
 ) -> Register:
     """Define a register.  Nothing is done in any database.
 
     Types are SQL's names of them or SQLAlchemy's types.  Columns come in the order that they are
-    given in.  A register that belongs to a MetaData is seen by Alembic's autogenerate.
+    given in.  With history, movements are reversed and never removed.  A register that belongs to
+    a MetaData is seen by Alembic's autogenerate.
     """
     register = Register(
         name=name,
@@ -178,6 +181,7 @@ def define_register(
         time_zone=time_zone,
         year_start=year_start,
         limits=tuple(limits),
+        history=history,
     )
     if metadata is not None:
         metadata.info.setdefault(METADATA_KEY, {})[name] = register

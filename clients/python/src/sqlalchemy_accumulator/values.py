@@ -79,6 +79,8 @@ def _decoders(register: Register) -> dict[str, Decoder]:
         "recorded_at": datetime.fromisoformat,
         "period": datetime.fromisoformat,
         "unit_start": date.fromisoformat,
+        "reverses": UUID,
+        "reverses_period": datetime.fromisoformat,
     }
     typed = (Column("recorder", register.recorder_type), *register.dimensions, *register.attributes)
     for column in typed:
