@@ -64,7 +64,6 @@ BEGIN
 END $$;
 SELECT accum.register_post('arch_hw', pg_temp.line('late', '2022-07-01', 'p2', 9)), accum._delta_count('arch_hw') > 0;
 UPDATE said SET answers = pg_temp.answers(name);
-CREATE TEMP TABLE was AS SELECT name, pg_temp.state(name) AS state FROM register;
 SET session_replication_role = replica;
 SELECT pg_temp.spoil(name) FROM register;
 RESET session_replication_role;
@@ -77,7 +76,14 @@ SET session_replication_role = replica;
 UPDATE accum.arch_totals_day SET n = n + 1 WHERE period = (SELECT min(period) FROM accum.arch_totals_day WHERE place = 'p1') AND place = 'p1';
 RESET session_replication_role;
 SELECT check_type, period, status FROM accum.register_verify('arch') ORDER BY 1, 2;
-SELECT accum.register_repair('arch'), (SELECT string_agg(DISTINCT status, ' ') FROM accum.register_verify('arch'));
+SELECT accum.register_repair('arch');
+SELECT string_agg(DISTINCT status, ' ') FROM accum.register_verify('arch');
 SELECT accum.register_drop(name, true) FROM register;
-SELECT format('DROP TABLE accum.%I', relname) FROM pg_class WHERE relname ~ '^arch.*_movements_2021_' AND relkind = 'r'
-\gexec
+DO $$
+DECLARE
+    partition regclass;
+BEGIN
+    FOR partition IN SELECT oid FROM pg_class WHERE relname ~ '^arch.*_movements_2021_' AND relkind = 'r' LOOP
+        EXECUTE format('DROP TABLE %s', partition);
+    END LOOP;
+END $$;
