@@ -9,7 +9,7 @@ COMMENT ON SCHEMA accum IS
 CREATE TABLE accum._registers (
     name          text COLLATE "C" PRIMARY KEY
                   CHECK (name ~ '^[a-z][a-z0-9_]*$' AND octet_length(name) <= 42),
-    kind          text NOT NULL CHECK (kind IN ('balance', 'turnover')),
+    kind          text NOT NULL CHECK (kind IN ('balance', 'turnover', 'ledger')),
     dimensions    jsonb NOT NULL,
     resources     jsonb NOT NULL,
     attributes    jsonb NOT NULL DEFAULT '[]',
@@ -28,7 +28,7 @@ CREATE TABLE accum._registers (
     archived_at   timestamptz
 );
 COMMENT ON TABLE accum._registers IS
-    'The registers of this database, one row each. dimensions, resources and attributes are arrays of {"name", "type"} in column order, limits is an array of {"name", "check", "every_date"}. archived_before: the first day that is not archived, NULL when nothing is; archived_movements: how many movements before it there were; archived_at: when that day was moved last. history: movements are never removed, reversals are added.';
+    'The registers of this database, one row each. dimensions, resources and attributes are arrays of {"name", "type"} in column order, a resource of a ledger may have "balanced": false; limits is an array of {"name", "check", "every_date"}. archived_before: the first day that is not archived, NULL when nothing is; archived_movements: how many movements before it there were; archived_at: when that day was moved last. history: movements are never removed, reversals are added.';
 GRANT SELECT ON accum._registers TO PUBLIC;
 
 CREATE TABLE accum._register_relations (

@@ -101,6 +101,12 @@ CREATE FUNCTION accum._history_day(movements regclass, before timestamptz, unit 
 COMMENT ON FUNCTION accum._history_day(regclass, timestamptz, text) IS
     'The first day of the unit that an instant lies in; infinity for NULL.';
 
+CREATE FUNCTION accum._detail_from(movements regclass, from_date timestamptz, before timestamptz) RETURNS timestamptz
+    LANGUAGE C STABLE
+    AS 'MODULE_PATHNAME', 'accum_detail_from';
+COMMENT ON FUNCTION accum._detail_from(regclass, timestamptz, timestamptz) IS
+    'from_date, or -infinity for NULL, for a question that reads the movements of [from_date, before). Errors: 55000 where some of them are archived, 40001 where some have moved to another partition since the snapshot was taken.';
+
 CREATE FUNCTION accum._unit_start(movements regclass, day date, unit text) RETURNS date
     LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'accum_unit_start_date';

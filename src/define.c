@@ -35,6 +35,7 @@
 #include "partition_keep.h"
 #include "pending.h"
 #include "query.h"
+#include "register_def.h"
 #include "registry.h"
 #include "stats.h"
 
@@ -360,7 +361,7 @@ drop_relations(AccumRegister *reg)
 	StringInfoData sql;
 
 	initStringInfo(&sql);
-	accum_ddl_drop_functions(&sql, reg->name, reg->kind, reg->history);
+	accum_ddl_drop_functions(&sql, accum_register_def(reg));
 	appendStringInfoString(&sql, "DROP TABLE ");
 	for (AccumRole role = 0; role < ACCUM_ROLES; role++)
 	{

@@ -13,7 +13,8 @@
 typedef enum AccumKind
 {
 	ACCUM_KIND_BALANCE,
-	ACCUM_KIND_TURNOVER
+	ACCUM_KIND_TURNOVER,
+	ACCUM_KIND_LEDGER
 } AccumKind;
 
 typedef enum AccumColumnRole
@@ -31,7 +32,10 @@ typedef struct AccumColumnDef
 	char	   *cast_type;		/* type without its modifier, for casts */
 	char	   *equal_operator; /* dimensions only: OPERATOR(schema.=) */
 	char	   *sum_type;		/* resources only: type of sums in read functions */
+	char	   *collation;		/* in tables, in SQL; NULL for that of the type */
+	char	   *preset;			/* default in movements, in SQL; NULL for none */
 	bool		required;		/* dimensions only: NULL is refused */
+	bool		unbalanced;		/* resources of ledgers only: each side has its own value */
 } AccumColumnDef;
 
 /* A limit of balances: an SQL expression that must not become false. */

@@ -25,6 +25,7 @@
 #include "key_set.h"
 #include "movement_json.h"
 #include "resource.h"
+#include "side_values.h"
 
 /* Units collected for making partitions; only the missing ones matter. */
 #define MAX_UNITS 1000
@@ -82,12 +83,12 @@ batch_column(AccumRegister *reg, int number)
 	number -= ACCUM_BATCH_DIMS;
 	if (number < 0)
 		return NULL;
-	if (number < reg->ndims)
-		return &reg->dims[number];
-	number -= reg->ndims;
-	if (number < reg->nresources)
-		return &reg->resources[number];
-	return &reg->attributes[number - reg->nresources];
+	if (number < reg->nrow_dims)
+		return &reg->row_dims[number];
+	number -= reg->nrow_dims;
+	if (number < reg->nrow_resources)
+		return &reg->row_resources[number];
+	return &reg->attributes[number - reg->nrow_resources];
 }
 
 /* How many columns have keys. */
@@ -272,17 +273,26 @@ decode_column(Decoder *decoder, int number, const JsonbValue *json, bool *isnull
 	Datum		value = accum_column_from_json(reg, column, json, isnull);
 	Datum		negated;
 
-	if (number < ACCUM_BATCH_DIMS + reg->ndims)
+	if (number < ACCUM_BATCH_DIMS + reg->nrow_dims)
 	{
+		bool		of_side = column->is_account || column->is_subconto;
+		const char *expected;
+
 		if (*isnull && column->required)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("dimension \"%s\" of movement %d must not be null",
-							column->name, decoder->position)));
+					 errmsg("%s \"%s\" of movement %d must not be null",
+							of_side ? "key" : "dimension", column->name, decoder->position)));
+		expected = of_side ? accum_side_value_expected(column, value) : NULL;
+		if (expected != NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("key \"%s\" of movement %d must be %s",
+							column->name, decoder->position, expected)));
 		if (!*isnull)
 			accum_column_check_size(column, "dimension", value);
 	}
-	else if (number < ACCUM_BATCH_DIMS + reg->ndims + reg->nresources)
+	else if (number < ACCUM_BATCH_DIMS + reg->nrow_dims + reg->nrow_resources)
 	{
 		if (*isnull || json->type == jbvBool)
 			ereport(ERROR,
@@ -332,10 +342,12 @@ fill_absent(Decoder *decoder)
 
 		if (decoder->seen[i])
 			continue;
-		if (i < ACCUM_BATCH_DIMS + reg->ndims)
-			missing_key(decoder, "dimension", column->name);
-		slot->tts_isnull[i] = i >= ACCUM_BATCH_DIMS + reg->ndims + reg->nresources;
-		if (!slot->tts_isnull[i])
+		if (column->is_subconto)
+			slot->tts_values[i] = accum_column_from_text(reg, column, "{}");
+		else if (i < ACCUM_BATCH_DIMS + reg->nrow_dims)
+			missing_key(decoder, column->is_account ? "key" : "dimension", column->name);
+		slot->tts_isnull[i] = i >= ACCUM_BATCH_DIMS + reg->nrow_dims + reg->nrow_resources;
+		if (!slot->tts_isnull[i] && !column->is_subconto)
 			slot->tts_values[i] = accum_column_from_text(reg, column, "0");
 	}
 	for (int i = batch_nkeys(reg); i < slot->tts_tupleDescriptor->natts; i++)
