@@ -32,6 +32,12 @@ CREATE FUNCTION accum._guard_derived() RETURNS trigger
 COMMENT ON FUNCTION accum._guard_derived() IS
     'Statement trigger on derived tables: refuses all DML but the engine''s own.';
 
+CREATE FUNCTION accum._chart_changes() RETURNS trigger
+    LANGUAGE C VOLATILE
+    AS 'MODULE_PATHNAME', 'accum_chart_changes';
+COMMENT ON FUNCTION accum._chart_changes() IS
+    'BEFORE and AFTER statement trigger on charts of accounts: waits for transactions that have posted, checks dimensions, and has sessions read the chart anew.';
+
 CREATE FUNCTION accum._note_row(dim_hash bigint) RETURNS bigint
     LANGUAGE C VOLATILE STRICT
     AS 'MODULE_PATHNAME', 'accum_note_row';

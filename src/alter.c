@@ -152,7 +152,7 @@ alter_tables(AccumRegister *reg, const AccumRegisterDef *def)
 {
 	for (AccumRole role = 0; role < ACCUM_ROLES; role++)
 	{
-		if (role != ACCUM_RECORDERS && accum_register_has(reg, role))
+		if (role != ACCUM_RECORDERS && role != ACCUM_ACCOUNTS && accum_register_has(reg, role))
 			alter_table(reg, def, role);
 	}
 }

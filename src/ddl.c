@@ -46,6 +46,8 @@ accum_ddl_has_relation(const AccumRegisterDef *def, AccumRole role)
 			return def->totals_period == ACCUM_UNIT_DAY;
 		case ACCUM_TOTALS_MONTH:
 			return def->totals_period != ACCUM_UNIT_YEAR;
+		case ACCUM_ACCOUNTS:
+			return def->chart != ACCUM_CHART_NONE;
 		default:
 			return true;
 	}
@@ -654,6 +656,8 @@ accum_ddl_register(StringInfo sql, const AccumRegisterDef *def)
 
 	append_movements(sql, def);
 	append_recorders(sql, def);
+	if (accum_ddl_has_relation(def, ACCUM_ACCOUNTS))
+		accum_ddl_accounts(sql, def);
 	if (accum_ddl_has_relation(def, ACCUM_BALANCE_CACHE))
 		append_cache(sql, cells);
 	if (accum_ddl_has_relation(def, ACCUM_DELTA))

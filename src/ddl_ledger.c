@@ -36,6 +36,32 @@ accum_append_side_columns(StringInfo sql, const AccumRegisterDef *def, int side,
 	}
 }
 
+/* The chart of accounts. */
+void
+accum_ddl_accounts(StringInfo sql, const AccumRegisterDef *def)
+{
+	char	   *table = accum_relation_text(def->name, ACCUM_ACCOUNTS);
+
+	appendStringInfo(sql, "CREATE TABLE %s (\n"
+					 "\taccount text COLLATE \"C\" PRIMARY KEY CHECK (account <> ''),\n"
+					 "\tname text NOT NULL DEFAULT '',\n"
+					 "\ttype text NOT NULL DEFAULT 'active_passive'\n"
+					 "\t\tCHECK (type IN ('active', 'passive', 'active_passive')),\n"
+					 "\tparent text COLLATE \"C\" GENERATED ALWAYS AS (CASE WHEN strpos(account, '.') > 0\n"
+					 "\t\tTHEN left(account, length(account) - strpos(reverse(account), '.')) END) STORED REFERENCES %s,\n"
+					 "\tdimensions jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(dimensions) = 'object'),\n"
+					 "\tclosed boolean NOT NULL DEFAULT false\n);\n"
+					 "CREATE INDEX ON %s (parent);\n"
+					 "COMMENT ON TABLE %s IS 'Chart of accounts of the ledger. parent: the account above, by code. "
+					 "dimensions: values that postings to the account must have. Accounts that others are below of, and closed ones, take no postings in a strict chart.';\n"
+					 "CREATE TRIGGER accum_before BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s\n"
+					 "\tFOR EACH STATEMENT EXECUTE FUNCTION " ACCUM_SCHEMA "._chart_changes();\n"
+					 "CREATE TRIGGER accum_after AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s\n"
+					 "\tFOR EACH STATEMENT EXECUTE FUNCTION " ACCUM_SCHEMA "._chart_changes();\n",
+					 table, table, table, table, table, table);
+	pfree(table);
+}
+
 /* <register>_get_balance: what is debited and credited to an account now, by subconto. */
 static void
 append_get_balance(StringInfo sql, const AccumRegisterDef *def)
@@ -138,6 +164,9 @@ static void
 append_balance_functions(StringInfo sql, const AccumRegisterDef *def)
 {
 	const char *before = accum_object_text(def->name, "balances_before");
+	const char *sign = def->chart == ACCUM_CHART_NONE ? ""
+		: psprintf("\n\t\t* CASE (SELECT a.type FROM %s a WHERE a.account = $1) WHEN 'passive' THEN -1 ELSE 1 END",
+				   accum_relation_text(def->name, ACCUM_ACCOUNTS));
 
 	for (int t = 0; t < ACCUM_BOUND_TYPES; t++)
 	{
@@ -155,9 +184,9 @@ append_balance_functions(StringInfo sql, const AccumRegisterDef *def)
 			const char *cr = accum_ident(name, "_cr");
 
 			appendStringInfo(sql, "%sjsonb_build_object('%s_dr', COALESCE(sum(b.%s), 0::%s), '%s_cr', COALESCE(sum(b.%s), 0::%s),\n"
-							 "\t\t'%s_balance', COALESCE(sum(b.%s)::numeric - sum(b.%s)::numeric, 0::%s))",
+							 "\t\t'%s_balance', COALESCE(sum(b.%s)::numeric - sum(b.%s)::numeric, 0::%s)%s)",
 							 i > 0 ? "\n\t\t|| " : "", name, dr, def->resources[i].type,
-							 name, cr, def->resources[i].type, name, dr, cr, def->resources[i].type);
+							 name, cr, def->resources[i].type, name, dr, cr, def->resources[i].type, sign);
 		}
 		appendStringInfoString(sql, "\n\tFROM (SELECT ");
 		append_cell(sql, def);
@@ -174,7 +203,7 @@ append_balance_functions(StringInfo sql, const AccumRegisterDef *def)
 		accum_append_function_comment(sql, def, "balance",
 									  psprintf("text, jsonb, jsonb, %s", type->name),
 									  "What is debited (<resource>_dr) and credited (<resource>_cr) to accounts of the ledger and debit less credit "
-									  "(<resource>_balance), as one JSON object, at the end of at_date; NULL takes all movements, future ones included. "
+									  "(<resource>_balance; credit less debit for an account that a chart has as passive), as one JSON object, at the end of at_date; NULL takes all movements, future ones included. "
 									  "p_account: this account and those below it, 60 and 60.01. p_subconto: subcontos that contain these keys with these values. "
 									  ACCUM_BOUNDS_COMMENT ACCUM_DIMENSIONS_COMMENT
 									  "NULL arguments do not restrict. Zeros when nothing matches. Errors: 22023 for unknown dimensions.");
@@ -187,7 +216,8 @@ static const char *const trial_measures[] = {"opening", "turnover", "closing"};
 static void
 append_trial_columns(StringInfo sql, const AccumRegisterDef *def)
 {
-	appendStringInfoString(sql, "account text");
+	appendStringInfo(sql, "account text%s",
+					 def->chart != ACCUM_CHART_NONE ? ", account_name text" : "");
 	append_dim_types(sql, def);
 	for (int i = 0; i < def->nresources; i++)
 	{
@@ -208,7 +238,8 @@ append_trial_cells(StringInfo sql, const AccumRegisterDef *def, const AccumBound
 {
 	const char *before = accum_object_text(def->name, "balances_before");
 
-	appendStringInfoString(sql, "SELECT b.account, b.subconto");
+	appendStringInfoString(sql, "SELECT b.account, array_to_string((string_to_array(b.account, '.'))"
+						   "[:COALESCE($4, 2147483647)], '.') AS top");
 	append_dims(sql, def, "b.");
 	for (int i = 0; i < def->nresources; i++)
 	{
@@ -242,20 +273,36 @@ append_trial_cells(StringInfo sql, const AccumRegisterDef *def, const AccumBound
 	append_dims(sql, def, "b.");
 }
 
-/* The balance of cells that have one on the debit side, and of those on the credit side. */
+/*
+ * The balance of cells that have one on the debit side, and of those on the credit side;
+ * that of active accounts is on the one, that of passive ones on the other, whatever it is.
+ */
 static void
-append_both_sides(StringInfo sql, const AccumColumnDef *resource, const char *measure)
+append_both_sides(StringInfo sql, const AccumRegisterDef *def, const AccumColumnDef *resource,
+				  const char *measure)
 {
 	const char *name = accum_ident(resource->name, measure);
 
-	appendStringInfo(sql, ",\n\t\tsum(GREATEST(c.%1$s, 0::%2$s))::%3$s, sum(GREATEST(- c.%1$s, 0::%2$s))::%3$s",
-					 name, resource->type, resource->sum_type);
+	for (int s = 0; s < ACCUM_MAX_SIDES; s++)
+	{
+		const char *sign = s == 0 ? "" : "- ";
+
+		appendStringInfo(sql, "%ssum(", s == 0 ? ",\n\t\t" : ", ");
+		if (def->chart != ACCUM_CHART_NONE)
+			appendStringInfo(sql, "CASE a.type WHEN '%s' THEN %sc.%s WHEN '%s' THEN 0::%s ELSE ",
+							 s == 0 ? "active" : "passive", sign, name,
+							 s == 0 ? "passive" : "active", resource->type);
+		appendStringInfo(sql, "GREATEST(%sc.%s, 0::%s)%s)::%s", sign, name, resource->type,
+						 def->chart != ACCUM_CHART_NONE ? " END" : "", resource->sum_type);
+	}
 }
 
 /* <register>_trial_balance: opening, turnover and closing of each account. */
 static void
 append_trial_balance_functions(StringInfo sql, const AccumRegisterDef *def)
 {
+	const char *chart = accum_relation_text(def->name, ACCUM_ACCOUNTS);
+
 	for (int t = 0; t < ACCUM_BOUND_TYPES; t++)
 	{
 		const AccumBoundType *type = &accum_bound_types[t];
@@ -266,21 +313,26 @@ append_trial_balance_functions(StringInfo sql, const AccumRegisterDef *def)
 						 type->name, type->name);
 		append_trial_columns(sql, def);
 		appendStringInfoString(sql, ")\nLANGUAGE sql STABLE\nBEGIN ATOMIC\n"
-							   "\tSELECT array_to_string((string_to_array(c.account, '.'))[:COALESCE($4, 2147483647)], '.')");
+							   "\tSELECT c.top");
+		if (def->chart != ACCUM_CHART_NONE)
+			appendStringInfo(sql, ", (SELECT n.name FROM %s n WHERE n.account = c.top)", chart);
 		append_dims(sql, def, "c.");
 		for (int i = 0; i < def->nresources; i++)
 		{
 			const AccumColumnDef *resource = &def->resources[i];
 
-			append_both_sides(sql, resource, "_opening");
+			append_both_sides(sql, def, resource, "_opening");
 			appendStringInfo(sql, ", sum(c.%1$s)::%3$s, sum(c.%2$s)::%3$s",
 							 accum_ident(resource->name, "_turnover_dr"),
 							 accum_ident(resource->name, "_turnover_cr"), resource->sum_type);
-			append_both_sides(sql, resource, "_closing");
+			append_both_sides(sql, def, resource, "_closing");
 		}
 		appendStringInfoString(sql, "\n\tFROM (");
 		append_trial_cells(sql, def, type);
-		appendStringInfoString(sql, ") c\n\tGROUP BY 1");
+		appendStringInfoString(sql, ") c");
+		if (def->chart != ACCUM_CHART_NONE)
+			appendStringInfo(sql, "\n\t\tLEFT JOIN %s a ON a.account = c.account", chart);
+		appendStringInfoString(sql, "\n\tGROUP BY c.top");
 		append_dims(sql, def, "c.");
 		appendStringInfoString(sql, "\n\tHAVING ");
 		for (int i = 0; i < def->nresources; i++)
@@ -294,14 +346,14 @@ append_trial_balance_functions(StringInfo sql, const AccumRegisterDef *def)
 				separator = " OR ";
 			}
 		}
-		appendStringInfoString(sql, "\n\tORDER BY 1");
+		appendStringInfoString(sql, "\n\tORDER BY c.top");
 		append_dims(sql, def, "c.");
 		appendStringInfoString(sql, ";\nEND;\n");
 		accum_append_function_comment(sql, def, "trial_balance",
 									  psprintf("%s, %s, jsonb, integer", type->name, type->name),
 									  "Opening balance, turnover and closing balance, debit and credit, of each account and combination of dimensions. "
 									  "The balance of an account is the sum of those of its subcontos, each on its own side: what one customer owes "
-									  "is not set off against what another has paid in advance. level: accounts are rolled up to so many parts of "
+									  "is not set off against what another has paid in advance. With a chart of accounts that of an active account is on the debit side and that of a passive one on the credit side. level: accounts are rolled up to so many parts of "
 									  "their codes, 1 to take 60.01 for 60, 0 for one row of all; NULL takes each for itself. " ACCUM_BOUNDS_COMMENT ACCUM_DIMENSIONS_COMMENT
 									  "Errors: 22023 for unknown dimensions.");
 	}

@@ -11,6 +11,7 @@
 
 extern void accum_append_side_columns(StringInfo sql, const AccumRegisterDef *def, int side,
 									  const char *prefix);
+extern void accum_ddl_accounts(StringInfo sql, const AccumRegisterDef *def);
 extern void accum_ddl_ledger_readers(StringInfo sql, const AccumRegisterDef *def);
 
 #endif							/* ACCUM_DDL_LEDGER_H */

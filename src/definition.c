@@ -51,6 +51,13 @@ accum_kind_name(AccumKind kind)
 	return names[kind];
 }
 
+/* The name of a chart's mode; NULL where there is no chart. */
+const char *
+accum_chart_name(AccumChart chart)
+{
+	return chart == ACCUM_CHART_STRICT ? "strict" : chart == ACCUM_CHART_OPEN ? "open" : NULL;
+}
+
 static void
 invalid_option(const char *option, const char *value, const char *allowed)
 {
@@ -405,6 +412,7 @@ side_names(void)
 	}
 	for (int i = 0; i < ACCUM_SIDE_COLUMNS; i++)
 		names = lappend(names, psprintf("corr_%s", accum_side_columns[i]));
+	names = lappend(names, "account_name");
 	return names;
 }
 
@@ -526,6 +534,18 @@ options_parse(AccumRegisterDef *def, const AccumDefinitionArgs *args)
 	def->year_start = args->year_start;
 	def->high_write = def->has_deltas = args->high_write;
 	def->history = args->history;
+
+	if (args->chart != NULL && strcmp(args->chart, "strict") == 0)
+		def->chart = ACCUM_CHART_STRICT;
+	else if (args->chart != NULL && strcmp(args->chart, "open") == 0)
+		def->chart = ACCUM_CHART_OPEN;
+	else if (args->chart != NULL)
+		invalid_option("chart", args->chart, "open and strict");
+	if (def->chart != ACCUM_CHART_NONE && def->kind != ACCUM_KIND_LEDGER)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a register of kind %s cannot have a chart of accounts",
+						accum_kind_name(def->kind))));
 }
 
 /*

@@ -17,6 +17,14 @@ typedef enum AccumKind
 	ACCUM_KIND_LEDGER
 } AccumKind;
 
+/* The chart of accounts that a ledger may have. */
+typedef enum AccumChart
+{
+	ACCUM_CHART_NONE,
+	ACCUM_CHART_OPEN,			/* accounts need not be in it */
+	ACCUM_CHART_STRICT
+} AccumChart;
+
 typedef enum AccumColumnRole
 {
 	ACCUM_COLUMN_DIMENSION,
@@ -67,6 +75,7 @@ typedef struct AccumRegisterDef
 	int			year_start;		/* first month of a year, 1 to 12 */
 	int			nlimits;
 	AccumLimitDef *limits;
+	AccumChart	chart;
 } AccumRegisterDef;
 
 #ifndef FRONTEND
@@ -87,6 +96,7 @@ typedef struct AccumDefinitionArgs
 	Jsonb	   *attributes;
 	int			year_start;
 	bool		history;
+	const char *chart;
 } AccumDefinitionArgs;
 
 /* The arguments of register_alter that add columns; NULL where SQL had NULL. */
@@ -103,6 +113,7 @@ extern AccumRegisterDef *accum_definition_extend(const AccumRegisterDef *def,
 extern AccumColumnDef accum_column_def(AccumColumnRole role, char *name, Oid type,
 									   int32 typmod, bool required);
 extern const char *accum_kind_name(AccumKind kind);
+extern const char *accum_chart_name(AccumChart chart);
 extern Jsonb *accum_columns_to_jsonb(const AccumColumnDef *columns, int ncolumns);
 #endif							/* FRONTEND */
 

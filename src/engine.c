@@ -29,6 +29,7 @@
 #include "utils/timestamp.h"
 
 #include "cell.h"
+#include "chart.h"
 #include "closing.h"
 #include "delta_set.h"
 #include "derived.h"
@@ -135,7 +136,7 @@ accum_change_begin(AccumRegister *reg)
 /*
  * Add a movement to a change: one that was written, and whose recorder is told, or
  * one that was removed.  Every movement that changes passes here, so here is where
- * closed periods are kept closed.
+ * closed periods are kept closed, and accounts are looked up.
  */
 void
 accum_change_add(AccumChange *change, const AccumMovementRow *stored, Datum recorder)
@@ -160,6 +161,8 @@ accum_change_add(AccumChange *change, const AccumMovementRow *stored, Datum reco
 		};
 
 		accum_closing_check(reg, movement.day, cell.dims, cell.nulls, movement.sign > 0);
+		if (movement.sign > 0)
+			accum_chart_check(reg, cell.dims, cell.nulls);
 		accum_delta_set_add(change->set, &movement);
 	}
 	if (stored->sign > 0)

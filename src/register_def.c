@@ -55,6 +55,7 @@ accum_register_def(AccumRegister *reg)
 		declare_resources(reg, def);
 	def->nattributes = reg->nattributes;
 	def->attributes = column_defs(ACCUM_COLUMN_ATTRIBUTE, reg->attributes, reg->nattributes);
+	def->chart = reg->chart;
 	def->totals_period = reg->totals_period;
 	def->partition_by = reg->partition_by;
 	def->high_write = reg->high_write;

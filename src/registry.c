@@ -87,6 +87,7 @@ static AccumRegister *retired = NULL;
 #define REGISTERS_ARCHIVED_MOVEMENTS 16
 #define REGISTERS_HISTORY 17
 #define REGISTERS_ARCHIVED_AT 18
+#define REGISTERS_CHART 19
 #define RELATIONS_RELATION 1
 #define RELATIONS_REGISTER 2
 #define RELATIONS_ROLE 3
@@ -272,19 +273,19 @@ row_value(HeapTuple tuple, Relation rel, AttrNumber attnum)
 	return value;
 }
 
-/* Find a register's name by its movements table; NULL when it is not one. */
+/* Find a register's name by its relation of a role; NULL when it is not one. */
 static char *
-registry_name_of(Oid movements)
+registry_name_of(Oid relation, AccumRole role)
 {
 	Relation	rel = table_open(accum_registry_table("_register_relations"), AccessShareLock);
 	SysScanDesc scan = accum_registry_scan(rel, RELATIONS_RELATION, F_OIDEQ,
-										   ObjectIdGetDatum(movements));
+										   ObjectIdGetDatum(relation));
 	HeapTuple	tuple = systable_getnext(scan);
 	char	   *name = NULL;
 
 	if (HeapTupleIsValid(tuple) &&
 		strcmp(TextDatumGetCString(row_value(tuple, rel, RELATIONS_ROLE)),
-			   accum_role_name(ACCUM_MOVEMENTS)) == 0)
+			   accum_role_name(role)) == 0)
 		name = TextDatumGetCString(row_value(tuple, rel, RELATIONS_REGISTER));
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
@@ -604,6 +605,16 @@ archived_at(HeapTuple tuple, Relation registers)
 	return isnull ? DT_NOBEGIN : DatumGetTimestampTz(at);
 }
 
+static AccumChart
+chart_value(HeapTuple tuple, Relation registers)
+{
+	bool		isnull;
+	Datum		chart = heap_getattr(tuple, REGISTERS_CHART, RelationGetDescr(registers), &isnull);
+
+	return isnull ? ACCUM_CHART_NONE
+		: strcmp(TextDatumGetCString(chart), "strict") == 0 ? ACCUM_CHART_STRICT : ACCUM_CHART_OPEN;
+}
+
 /* Has a relation a CHECK constraint, or an index with an expression or a predicate? */
 static bool
 has_code(Oid relation)
@@ -647,6 +658,7 @@ register_fill(AccumRegister *reg, HeapTuple tuple, Relation registers)
 	reg->archived_before = archived_before(tuple, registers);
 	reg->archived_at = archived_at(tuple, registers);
 	reg->archived_movements = DatumGetInt64(row_value(tuple, registers, REGISTERS_ARCHIVED_MOVEMENTS));
+	reg->chart = chart_value(tuple, registers);
 	column_load(&reg->recorder, "recorder", movements);
 	(reg->kind == ACCUM_KIND_LEDGER ? fill_two_sides : fill_one_side)
 		(reg, row_value(tuple, registers, REGISTERS_DIMENSIONS),
@@ -776,7 +788,7 @@ register_get(const char *name, Oid movements)
 	if (last_entry != NULL && last_entry->reg != NULL && last_entry->reg->valid)
 		return last_entry->reg;
 	if (name == NULL)
-		name = registry_name_of(movements);
+		name = registry_name_of(movements, ACCUM_MOVEMENTS);
 	if (name == NULL)
 		return NULL;
 
@@ -925,6 +937,23 @@ AccumRegister *
 accum_register_of_movements(Oid relation)
 {
 	return register_get(NULL, relation);
+}
+
+/*
+ * The register whose chart of accounts this is, its movements table locked until the
+ * transaction ends.
+ */
+AccumRegister *
+accum_register_of_chart(Oid relation, LOCKMODE lockmode)
+{
+	char	   *name = registry_name_of(relation, ACCUM_ACCOUNTS);
+
+	if (name == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("relation \"%s\" is not the chart of accounts of a ledger",
+						get_rel_name(relation))));
+	return accum_register_open(name, lockmode, NULL);
 }
 
 /* The entry for a key, with no plan when it is new. */

@@ -153,6 +153,7 @@ typedef struct AccumRegister
 	AccumColumn *attributes;
 	int			nsides;
 	AccumSide	sides[ACCUM_MAX_SIDES];
+	AccumChart	chart;
 	int			ndeclared;
 	AccumDeclared *declared;	/* resources; ledgers only */
 	AttrNumber	id_attnum;
@@ -168,6 +169,7 @@ typedef struct AccumRegister
 	bool		every_date;		/* one of them looks at the ends of days, too */
 	struct AccumLimits *parsed_limits;	/* limit_check.c's, NULL until needed */
 	struct AccumSideRoom *side_rooms;	/* side_values.c's, NULL until needed */
+	struct AccumChartAccounts *chart_accounts;	/* chart.c's, NULL until needed */
 	struct AccumClosings *closings; /* closing.c's, NULL until needed */
 	struct AccumBatchShape *batch_shape;	/* movement_json.c's, NULL until needed */
 	struct AccumRowShape *row_shapes[ACCUM_ROLES];	/* derived_row.c's, NULL until needed */
@@ -246,6 +248,7 @@ extern AccumRegister *accum_register_named(FunctionCallInfo fcinfo, LOCKMODE loc
 extern Interval *accum_interval_argument(FunctionCallInfo fcinfo, int n, const char *name);
 extern AccumRegister *accum_register_hold(Oid movements, LOCKMODE lockmode);
 extern AccumRegister *accum_register_of_movements(Oid relation);
+extern AccumRegister *accum_register_of_chart(Oid relation, LOCKMODE lockmode);
 extern SPIPlanPtr *accum_register_plan(AccumRegister *reg, const AccumPlanKey *key);
 extern SPIPlanPtr *accum_register_text_plan(AccumRegister *reg, const char *sql);
 
