@@ -215,6 +215,7 @@ SELECT pg_temp.try('SELECT accum.register_clear(''gl'', true)');
 SELECT accum.register_clear('same', true);
 SELECT count(*) FROM accum.same_balance_cache;
 SELECT accum.register_drop('gl', true), accum.register_drop('same'), accum.register_drop('stock');
+DROP TABLE accum.gl_movements_2020_01;
 SELECT count(*) FROM pg_class WHERE relnamespace = 'accum'::regnamespace AND relname LIKE 'gl\_%';
 SELECT count(*) FROM pg_proc WHERE pronamespace = 'accum'::regnamespace AND proname LIKE 'gl\_%';
 DROP OWNED BY regress_ledger_clerk;
