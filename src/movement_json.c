@@ -20,6 +20,7 @@
 #include "utils/timestamp.h"
 
 #include "cell.h"
+#include "entries.h"
 #include "horizon.h"
 #include "json_value.h"
 #include "key_set.h"
@@ -366,6 +367,14 @@ note_unit(AccumBatch *batch, AccumDay unit)
 		batch->units[batch->nunits++] = unit;
 }
 
+static void
+not_an_object(const Decoder *decoder)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("movement %d is not an object", decoder->position)));
+}
+
 /* Decode one object; the iterator has just entered it. */
 static void
 decode_object(Decoder *decoder, JsonbIterator **it)
@@ -424,6 +433,57 @@ decode_object(Decoder *decoder, JsonbIterator **it)
 }
 
 static void
+decode_container(Decoder *decoder, JsonbContainer *object)
+{
+	JsonbIterator *it = JsonbIteratorInit(object);
+	JsonbValue	v;
+
+	(void) JsonbIteratorNext(&it, &v, false);
+	decode_object(decoder, &it);
+}
+
+/* Decode one movement of a ledger, or the posting with lines that is in its place. */
+static void
+decode_posting(Decoder *decoder, JsonbContainer *object)
+{
+	MemoryContext context;
+	MemoryContext old;
+	Jsonb	   *movements;
+
+	if (!accum_entries_given(object))
+	{
+		decode_container(decoder, object);
+		return;
+	}
+	context = AllocSetContextCreate(CurrentMemoryContext, "accum entries", ALLOCSET_SMALL_SIZES);
+	old = MemoryContextSwitchTo(context);
+	movements = accum_entries_expand(decoder->reg, object, decoder->position);
+	for (int i = 0; i < JB_ROOT_COUNT(movements); i++)
+		decode_container(decoder, getIthJsonbValueFromContainer(&movements->root, i)->val.binary.data);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+}
+
+/* Decode an array of a ledger's movements and postings. */
+static void
+decode_postings(Decoder *decoder, Jsonb *data)
+{
+	JsonbIterator *it = JsonbIteratorInit(&data->root);
+	JsonbValue	v;
+
+	(void) JsonbIteratorNext(&it, &v, true);
+	while (JsonbIteratorNext(&it, &v, true) == WJB_ELEM)
+	{
+		CHECK_FOR_INTERRUPTS();
+		decoder->position++;
+		if (v.type != jbvBinary || !JsonContainerIsObject(v.val.binary.data))
+			not_an_object(decoder);
+		decode_posting(decoder, v.val.binary.data);
+	}
+	decoder->position = 0;
+}
+
+static void
 decode_all(Decoder *decoder, Jsonb *data)
 {
 	JsonbIterator *it = JsonbIteratorInit(&data->root);
@@ -433,22 +493,28 @@ decode_all(Decoder *decoder, Jsonb *data)
 	if (token == WJB_BEGIN_OBJECT)
 	{
 		decoder->position = 1;
-		decode_object(decoder, &it);
+		if (decoder->reg->nsides > 1)
+			decode_posting(decoder, &data->root);
+		else
+			decode_object(decoder, &it);
 		return;
 	}
 	if (JB_ROOT_IS_SCALAR(data))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("p_data must be an object or an array of objects")));
+	if (decoder->reg->nsides > 1)
+	{
+		decode_postings(decoder, data);
+		return;
+	}
 
 	while ((token = JsonbIteratorNext(&it, &v, false)) != WJB_END_ARRAY)
 	{
 		CHECK_FOR_INTERRUPTS();
 		decoder->position++;
 		if (token != WJB_BEGIN_OBJECT)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("movement %d is not an object", decoder->position)));
+			not_an_object(decoder);
 		decode_object(decoder, &it);
 	}
 	decoder->position = 0;
