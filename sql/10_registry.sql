@@ -9,7 +9,7 @@ COMMENT ON SCHEMA accum IS
 CREATE TABLE accum._registers (
     name          text COLLATE "C" PRIMARY KEY
                   CHECK (name ~ '^[a-z][a-z0-9_]*$' AND octet_length(name) <= 42),
-    kind          text NOT NULL CHECK (kind IN ('balance', 'turnover')),
+    kind          text NOT NULL CHECK (kind IN ('balance', 'turnover', 'ledger')),
     dimensions    jsonb NOT NULL,
     resources     jsonb NOT NULL,
     attributes    jsonb NOT NULL DEFAULT '[]',
@@ -25,10 +25,11 @@ CREATE TABLE accum._registers (
     archived_before    date,
     archived_movements bigint NOT NULL DEFAULT 0,
     history       boolean NOT NULL DEFAULT false,
-    archived_at   timestamptz
+    archived_at   timestamptz,
+    chart         text CHECK (chart IS NULL OR (chart IN ('open', 'strict') AND kind = 'ledger'))
 );
 COMMENT ON TABLE accum._registers IS
-    'The registers of this database, one row each. dimensions, resources and attributes are arrays of {"name", "type"} in column order, limits is an array of {"name", "check", "every_date"}. archived_before: the first day that is not archived, NULL when nothing is; archived_movements: how many movements before it there were; archived_at: when that day was moved last. history: movements are never removed, reversals are added.';
+    'The registers of this database, one row each. dimensions, resources and attributes are arrays of {"name", "type"} in column order, a resource of a ledger may have "balanced": false; limits is an array of {"name", "check", "every_date"}. archived_before: the first day that is not archived, NULL when nothing is; archived_movements: how many movements before it there were; archived_at: when that day was moved last. history: movements are never removed, reversals are added. chart: whether a ledger''s chart of accounts is strict, NULL when it has none.';
 GRANT SELECT ON accum._registers TO PUBLIC;
 
 CREATE TABLE accum._register_relations (
@@ -38,7 +39,7 @@ CREATE TABLE accum._register_relations (
     UNIQUE (register, role)
 );
 COMMENT ON TABLE accum._register_relations IS
-    'The relations of each register by role: movements, recorders, balance_cache_delta, balance_cache, totals_year, totals_month, totals_day.';
+    'The relations of each register by role: movements, recorders, accounts, balance_cache_delta, balance_cache, totals_year, totals_month, totals_day.';
 GRANT SELECT ON accum._register_relations TO PUBLIC;
 
 CREATE TABLE accum._register_seeds (

@@ -32,6 +32,12 @@ CREATE FUNCTION accum._guard_derived() RETURNS trigger
 COMMENT ON FUNCTION accum._guard_derived() IS
     'Statement trigger on derived tables: refuses all DML but the engine''s own.';
 
+CREATE FUNCTION accum._chart_changes() RETURNS trigger
+    LANGUAGE C VOLATILE
+    AS 'MODULE_PATHNAME', 'accum_chart_changes';
+COMMENT ON FUNCTION accum._chart_changes() IS
+    'BEFORE and AFTER statement trigger on charts of accounts: waits for transactions that have posted, checks dimensions, and has sessions read the chart anew.';
+
 CREATE FUNCTION accum._note_row(dim_hash bigint) RETURNS bigint
     LANGUAGE C VOLATILE STRICT
     AS 'MODULE_PATHNAME', 'accum_note_row';
@@ -100,6 +106,12 @@ CREATE FUNCTION accum._history_day(movements regclass, before timestamptz, unit 
     AS 'MODULE_PATHNAME', 'accum_history_day';
 COMMENT ON FUNCTION accum._history_day(regclass, timestamptz, text) IS
     'The first day of the unit that an instant lies in; infinity for NULL.';
+
+CREATE FUNCTION accum._detail_from(movements regclass, from_date timestamptz, before timestamptz) RETURNS timestamptz
+    LANGUAGE C STABLE
+    AS 'MODULE_PATHNAME', 'accum_detail_from';
+COMMENT ON FUNCTION accum._detail_from(regclass, timestamptz, timestamptz) IS
+    'from_date, or -infinity for NULL, for a question that reads the movements of [from_date, before). Errors: 55000 where some of them are archived, 40001 where some have moved to another partition since the snapshot was taken.';
 
 CREATE FUNCTION accum._unit_start(movements regclass, day date, unit text) RETURNS date
     LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE

@@ -6,12 +6,12 @@ CREATE FUNCTION accum.register_create(
     partition_by text DEFAULT 'month', high_write boolean DEFAULT false,
     recorder_type text DEFAULT 'text', time_zone text DEFAULT 'UTC',
     attributes jsonb DEFAULT NULL, year_start integer DEFAULT 1,
-    limits jsonb DEFAULT NULL, history boolean DEFAULT false)
+    limits jsonb DEFAULT NULL, history boolean DEFAULT false, chart text DEFAULT NULL)
     RETURNS void
     LANGUAGE C VOLATILE
     AS 'MODULE_PATHNAME', 'accum_register_create';
-COMMENT ON FUNCTION accum.register_create(text, jsonb, jsonb, text, text, text, boolean, text, text, jsonb, integer, jsonb, boolean) IS
-    'Create a register; the caller owns its tables and functions. name: lower-case letters, digits, underscores, at most 42 bytes. dimensions, resources, attributes: {name: type} or [{"name", "type"}]. kind: balance or turnover. totals_period: finest totals kept, day, month or year. partition_by: day, month, quarter or year. time_zone: calendar of totals, partitions and bounds. year_start: first month of a year. limits: [{"name", "check", "every_date"}], where check is an SQL expression over dimensions and resources that no new balance may make false; NULL is none. history: movements are never removed, unpost and repost add reversals (NULL: false). Errors: 22023 for bad arguments, 42710 when the register exists, 42501 without CREATE on schema accum.';
+COMMENT ON FUNCTION accum.register_create(text, jsonb, jsonb, text, text, text, boolean, text, text, jsonb, integer, jsonb, boolean, text) IS
+    'Create a register; the caller owns its tables and functions. name: lower-case letters, digits, underscores, at most 42 bytes. dimensions, resources, attributes: {name: type} or [{"name", "type"}]. kind: balance, turnover or ledger. totals_period: finest totals kept, day, month or year. partition_by: day, month, quarter or year. time_zone: calendar of totals, partitions and bounds. year_start: first month of a year. limits: [{"name", "check", "every_date"}], where check is an SQL expression over dimensions and resources that no new balance may make false; NULL is none. history: movements are never removed, unpost and repost add reversals (NULL: false). chart: open or strict gives a ledger a chart of accounts; NULL is none. Errors: 22023 for bad arguments, 42710 when the register exists, 42501 without CREATE on schema accum.';
 
 CREATE FUNCTION accum.register_create_sql(
     name text, dimensions jsonb, resources jsonb,
@@ -19,11 +19,11 @@ CREATE FUNCTION accum.register_create_sql(
     partition_by text DEFAULT 'month', high_write boolean DEFAULT false,
     recorder_type text DEFAULT 'text', time_zone text DEFAULT 'UTC',
     attributes jsonb DEFAULT NULL, year_start integer DEFAULT 1,
-    limits jsonb DEFAULT NULL, history boolean DEFAULT false)
+    limits jsonb DEFAULT NULL, history boolean DEFAULT false, chart text DEFAULT NULL)
     RETURNS text
     LANGUAGE C STABLE
     AS 'MODULE_PATHNAME', 'accum_register_create_sql';
-COMMENT ON FUNCTION accum.register_create_sql(text, jsonb, jsonb, text, text, text, boolean, text, text, jsonb, integer, jsonb, boolean) IS
+COMMENT ON FUNCTION accum.register_create_sql(text, jsonb, jsonb, text, text, text, boolean, text, text, jsonb, integer, jsonb, boolean, text) IS
     'The SQL that register_create with the same arguments would run, but for the registry''s rows and the first partitions.';
 
 CREATE FUNCTION accum.register_alter(
@@ -101,12 +101,13 @@ BEGIN ATOMIC
                                   'range', pg_get_expr(c.relpartbound, c.oid)) ORDER BY c.relname), '[]')
                        FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
                        WHERE i.inhparent = m.relation))
+        || CASE WHEN r.chart IS NULL THEN '{}' ELSE jsonb_build_object('chart', r.chart) END
     FROM accum._register_movements(p_name) AS m (relation)
          JOIN accum._register_relations t ON t.relation = m.relation
          JOIN accum._registers r ON r.name = t.register;
 END;
 COMMENT ON FUNCTION accum.register_info(text) IS
-    'What a register is: definition, the day through which all of it is closed, relations by role, partitions and their ranges, archived_before (the first day whose movements are not archived, null when none are) and archived_movements, and movements_count (NULL when the caller may not read its totals). Errors: 42704 when there is none.';
+    'What a register is: definition, the day through which all of it is closed, relations by role, partitions and their ranges, archived_before (the first day whose movements are not archived, null when none are) and archived_movements, and movements_count (NULL when the caller may not read its totals); chart of a ledger that has one. Errors: 42704 when there is none.';
 
 CREATE FUNCTION accum.register_stats(p_name text) RETURNS jsonb
     LANGUAGE sql STABLE

@@ -7,6 +7,12 @@ CREATE FUNCTION accum.register_verify(p_name text)
 COMMENT ON FUNCTION accum.register_verify(text) IS
     'Compare each derived table with movements under one snapshot. One row with status OK for a table (check_type: balance_cache, totals_day, totals_month, totals_year) that is right, else its wrong rows: MISMATCH, MISSING_IN_CACHE, ORPHAN_IN_CACHE, MISSING_IN_TOTALS or ORPHAN_IN_TOTALS. Needs SELECT on the register''s tables. Reads all movements.';
 
+CREATE FUNCTION accum.register_ledger_verify(p_name text) RETURNS boolean
+    LANGUAGE C STABLE
+    AS 'MODULE_PATHNAME', 'accum_register_ledger_verify';
+COMMENT ON FUNCTION accum.register_ledger_verify(text) IS
+    'Are debits equal to credits in a ledger, for each combination of dimensions: in the balance cache, in each unit of each level of totals, and is what totals have debited what movements say? Of resources with "balanced": false nothing is asked. Under one snapshot. Needs SELECT on the register''s tables. Reads all movements. Errors: 42809 for a register of another kind.';
+
 CREATE FUNCTION accum.register_repair(p_name text) RETURNS int
     LANGUAGE C VOLATILE
     AS 'MODULE_PATHNAME', 'accum_register_repair';

@@ -42,51 +42,10 @@
 #include "limit_check.h"
 #include "pending.h"
 #include "query.h"
-#include "registry.h"
+#include "register_def.h"
 #include "rights.h"
 
 PG_FUNCTION_INFO_V1(accum_register_alter);
-
-/* The definition that a register has now, with types as its columns have them. */
-static AccumColumnDef *
-column_defs(AccumColumnRole role, const AccumColumn *columns, int n)
-{
-	AccumColumnDef *defs = palloc0(sizeof(AccumColumnDef) * (n + 1));
-
-	for (int i = 0; i < n; i++)
-		defs[i] = accum_column_def(role, columns[i].name, columns[i].type,
-								   columns[i].typmod, columns[i].required);
-	return defs;
-}
-
-/*
- * The register's definition, as far as its functions and views are made of it and
- * limits depend on it: the first month of a year has no part in them.
- */
-static AccumRegisterDef *
-register_def(AccumRegister *reg)
-{
-	AccumRegisterDef *def = palloc0(sizeof(AccumRegisterDef));
-	AccumColumnDef *recorder = column_defs(ACCUM_COLUMN_ATTRIBUTE, &reg->recorder, 1);
-
-	def->name = reg->name;
-	def->kind = reg->kind;
-	def->history = reg->history;
-	def->ndims = reg->ndims;
-	def->dims = column_defs(ACCUM_COLUMN_DIMENSION, reg->dims, reg->ndims);
-	def->nresources = reg->nresources;
-	def->resources = column_defs(ACCUM_COLUMN_RESOURCE, reg->resources, reg->nresources);
-	def->nattributes = reg->nattributes;
-	def->attributes = column_defs(ACCUM_COLUMN_ATTRIBUTE, reg->attributes, reg->nattributes);
-	def->totals_period = reg->totals_period;
-	def->partition_by = reg->partition_by;
-	def->high_write = reg->high_write;
-	def->has_deltas = accum_register_has(reg, ACCUM_DELTA);
-	def->recorder_type = recorder->type;
-	def->recorder_cast_type = recorder->cast_type;
-	def->time_zone = unconstify(char *, pg_get_timezone_name(reg->zone.tz));
-	return def;
-}
 
 /*
  * A register without movements may still have derived rows, of cells and units
@@ -113,7 +72,7 @@ remove_empty_cells(AccumRegister *reg)
 static void
 prepare_required(AccumRegister *reg, const AccumRegisterDef *def)
 {
-	int			i = reg->ndims;
+	int			i = accum_register_declared_dims(reg);
 
 	while (i < def->ndims && !def->dims[i].required)
 		i++;
@@ -157,18 +116,21 @@ alter_table(AccumRegister *reg, const AccumRegisterDef *def, AccumRole role)
 {
 	bool		is_movements = role == ACCUM_MOVEMENTS;
 	bool		is_totals = !is_movements && role != ACCUM_BALANCE_CACHE;
+	const AccumRegisterDef *columns = is_movements ? accum_def_rows(def) : accum_def_cells(def);
+	int			ndims = is_movements ? reg->nrow_dims : reg->ndims;
+	int			nresources = is_movements ? reg->nrow_resources : reg->nresources;
 	const char *table = reg->relation_names[role];
 	TableChange change;
 
 	initStringInfo(&change.columns);
 	initStringInfo(&change.defaults);
-	for (int i = reg->ndims; i < def->ndims; i++)
-		change_add(&change, &def->dims[i], "", "NULL", def->dims[i].required, false);
-	for (int i = reg->nresources; i < def->nresources; i++)
+	for (int i = ndims; i < columns->ndims; i++)
+		change_add(&change, &columns->dims[i], "", "NULL", columns->dims[i].required, false);
+	for (int i = nresources; i < columns->nresources; i++)
 	{
-		change_add(&change, &def->resources[i], "", "0", true, is_movements);
-		if (is_totals)
-			change_add(&change, &def->resources[i], "_receipt", "0", true, false);
+		change_add(&change, &columns->resources[i], "", "0", true, is_movements);
+		if (is_totals && accum_register_keeps_receipts(reg))
+			change_add(&change, &columns->resources[i], "_receipt", "0", true, false);
 	}
 	for (int i = reg->nattributes; is_movements && i < def->nattributes; i++)
 		change_add(&change, &def->attributes[i], "", "NULL", false, false);
@@ -179,9 +141,9 @@ alter_table(AccumRegister *reg, const AccumRegisterDef *def, AccumRole role)
 	if (change.defaults.len > 0)
 		(void) accum_query_command(psprintf("ALTER TABLE %s %s", table, change.defaults.data + 2),
 								   SPI_OK_UTILITY);
-	for (int i = reg->ndims; role == ACCUM_BALANCE_CACHE && i < def->ndims; i++)
+	for (int i = ndims; role == ACCUM_BALANCE_CACHE && i < columns->ndims; i++)
 		(void) accum_query_command(psprintf("CREATE INDEX ON %s (%s)", table,
-											accum_ident(def->dims[i].name, "")),
+											accum_ident(columns->dims[i].name, "")),
 								   SPI_OK_UTILITY);
 }
 
@@ -190,7 +152,7 @@ alter_tables(AccumRegister *reg, const AccumRegisterDef *def)
 {
 	for (AccumRole role = 0; role < ACCUM_ROLES; role++)
 	{
-		if (role != ACCUM_RECORDERS && accum_register_has(reg, role))
+		if (role != ACCUM_RECORDERS && role != ACCUM_ACCOUNTS && accum_register_has(reg, role))
 			alter_table(reg, def, role);
 	}
 }
@@ -199,13 +161,13 @@ alter_tables(AccumRegister *reg, const AccumRegisterDef *def)
 static void
 registry_update(AccumRegister *reg, const AccumRegisterDef *def)
 {
+	const AccumRegisterDef *old = accum_register_def(reg);
 	Oid			types[] = {TEXTOID, JSONBOID, JSONBOID, JSONBOID, BOOLOID};
 	Datum		values[] = {
 		CStringGetTextDatum(reg->name),
-		JsonbPGetDatum(accum_columns_to_jsonb(def->dims + reg->ndims,
-											  def->ndims - reg->ndims)),
-		JsonbPGetDatum(accum_columns_to_jsonb(def->resources + reg->nresources,
-											  def->nresources - reg->nresources)),
+		JsonbPGetDatum(accum_columns_to_jsonb(def->dims + old->ndims, def->ndims - old->ndims)),
+		JsonbPGetDatum(accum_columns_to_jsonb(def->resources + old->nresources,
+											  def->nresources - old->nresources)),
 		JsonbPGetDatum(accum_columns_to_jsonb(def->attributes + reg->nattributes,
 											  def->nattributes - reg->nattributes)),
 		BoolGetDatum(def->high_write),
@@ -254,11 +216,12 @@ reader_oid(const Reader *reader)
 static List *
 readers_drop(AccumRegister *reg)
 {
+	const AccumRegisterDef *def = accum_register_def(reg);
 	List	   *readers = NIL;
 	char	   *name;
 	bool		is_view;
 
-	for (int i = 0; (name = accum_ddl_typed_reader(reg->name, reg->kind, i, &is_view)) != NULL; i++)
+	for (int i = 0; (name = accum_ddl_typed_reader(def, i, &is_view)) != NULL; i++)
 	{
 		Reader	   *reader = palloc0(sizeof(Reader));
 		Oid			oid;
@@ -289,6 +252,8 @@ readers_create(const AccumRegisterDef *def, List *readers)
 	{
 		Reader	   *reader = lfirst(lc);
 
+		/* Its arguments may have changed. */
+		reader->name = accum_ddl_typed_reader(def, foreach_current_index(lc), &reader->is_view);
 		if (reader->rights != NULL)
 			accum_rights_restore(reader->rights, reader_oid(reader), reader->name);
 	}
@@ -298,8 +263,9 @@ readers_create(const AccumRegisterDef *def, List *readers)
 static void
 register_change(AccumRegister *reg, const AccumRegisterDef *def)
 {
-	bool		adds_dims = def->ndims > reg->ndims;
-	bool		adds_measures = adds_dims || def->nresources > reg->nresources;
+	const AccumRegisterDef *old = accum_register_def(reg);
+	bool		adds_dims = def->ndims > old->ndims;
+	bool		adds_measures = adds_dims || def->nresources > old->nresources;
 	AccumQueryState state;
 	List	   *readers = NIL;
 
@@ -494,6 +460,7 @@ accum_register_alter(PG_FUNCTION_ARGS)
 	};
 	Jsonb	   *limits = PG_ARGISNULL(5) ? NULL : PG_GETARG_JSONB_P(5);
 	AccumRegister *reg;
+	AccumRegisterDef *old;
 	AccumRegisterDef *def;
 
 	if (PG_ARGISNULL(0))
@@ -507,14 +474,15 @@ accum_register_alter(PG_FUNCTION_ARGS)
 	{
 		if (PG_GETARG_BOOL(3) && (limits != NULL ? JB_ROOT_COUNT(limits) > 0 : reg->nlimits > 0))
 			accum_limits_refuse_high_write();
-		change_mode(reg, register_def(reg), PG_GETARG_BOOL(3));
+		change_mode(reg, accum_register_def(reg), PG_GETARG_BOOL(3));
 		CommandCounterIncrement();
 		reg = accum_register_open(reg->name, AccessExclusiveLock, &access);
 	}
-	def = accum_definition_extend(register_def(reg), &additions);
+	old = accum_register_def(reg);
+	def = accum_definition_extend(old, &additions);
 	accum_limits_define(def, limits);
-	if (def->ndims > reg->ndims || def->nresources > reg->nresources ||
-		def->nattributes > reg->nattributes)
+	if (def->ndims > old->ndims || def->nresources > old->nresources ||
+		def->nattributes > old->nattributes)
 	{
 		register_change(reg, def);
 		CommandCounterIncrement();

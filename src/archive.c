@@ -191,7 +191,8 @@ count_archived(AccumRegister *reg, AccumDay before)
 										   "WHERE period OPERATOR(pg_catalog.>=) $1 AND period OPERATOR(pg_catalog.<) $2",
 										   reg->relation_names[role]),
 								  lengthof(types), types, values, SPI_OK_SELECT);
-	return DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	return DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull)) /
+		reg->nsides;
 }
 
 /* Move the horizon, as the registry's owner. */

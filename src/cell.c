@@ -83,24 +83,31 @@ accum_cell_equal(AccumRegister *reg, const Datum *values_a, const bool *nulls_a,
 	return true;
 }
 
-/* A cell for people: (warehouse, product) = (1, A-7). */
+/* Values of columns for people: (warehouse, product) = (1, A-7). */
 char *
-accum_cell_text(AccumRegister *reg, const Datum *values, const bool *nulls)
+accum_columns_text(AccumColumn *columns, int n, const Datum *values, const bool *nulls)
 {
 	StringInfoData names;
 	StringInfoData texts;
 
 	initStringInfo(&names);
 	initStringInfo(&texts);
-	for (int i = 0; i < reg->ndims; i++)
+	for (int i = 0; i < n; i++)
 	{
 		const char *separator = i > 0 ? ", " : "";
-		char	   *text = nulls[i] ? "null" : OutputFunctionCall(&reg->dims[i].output, values[i]);
+		char	   *text = nulls[i] ? "null" : OutputFunctionCall(&columns[i].output, values[i]);
 
-		appendStringInfo(&names, "%s%s", separator, reg->dims[i].name);
+		appendStringInfo(&names, "%s%s", separator, columns[i].name);
 		appendStringInfo(&texts, "%s%s", separator, text);
 	}
 	return psprintf("(%s) = (%s)", names.data, texts.data);
+}
+
+/* The same of a cell. */
+char *
+accum_cell_text(AccumRegister *reg, const Datum *values, const bool *nulls)
+{
+	return accum_columns_text(reg->dims, reg->ndims, values, nulls);
 }
 
 /*

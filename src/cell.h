@@ -19,6 +19,8 @@ extern bool accum_cell_equal(AccumRegister *reg, const Datum *values_a, const bo
 							 const Datum *values_b, const bool *nulls_b);
 extern bool accum_column_equal(AccumColumn *column, Datum a, bool a_null,
 							   Datum b, bool b_null);
+extern char *accum_columns_text(AccumColumn *columns, int n, const Datum *values,
+								const bool *nulls);
 extern char *accum_cell_text(AccumRegister *reg, const Datum *values, const bool *nulls);
 extern void accum_column_check_size(const AccumColumn *column, const char *what, Datum value);
 extern void accum_columns_fetch(TupleTableSlot *row, const AccumColumn *columns,

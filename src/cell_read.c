@@ -58,9 +58,11 @@ read_relation(AccumRegister *reg, const AccumFilter *cell, int64 hash, Oid relat
 			continue;
 		for (int i = 0; i < reg->nresources; i++)
 		{
-			bool		isnull;
-			Datum		value = slot_getattr(slot, columns->resources[i], &isnull);
+			bool		isnull = true;
+			Datum		value = (Datum) 0;
 
+			if (columns->resources[i] != InvalidAttrNumber)
+				value = slot_getattr(slot, columns->resources[i], &isnull);
 			if (!isnull)
 				accum_sum_add_value(&sums[i], reg->resources[i].type, value, 1);
 		}
@@ -126,13 +128,16 @@ read_partition(AccumRegister *reg, const AccumFilter *cell, int64 hash, Oid part
 			   const AccumPeriodRange *period, AccumSum *sums)
 {
 	Relation	rel = table_open(partition, AccessShareLock);
-	AccumCellColumns columns;
 	AccumLeaf  *leaf;
-	bool		done;
+	bool		done = true;
 
 	(void) accum_leaf_register(rel, &leaf);
-	columns = accum_leaf_cell_columns(leaf);
-	done = read_relation(reg, cell, hash, partition, &columns, period, sums);
+	for (int side = 0; done && side < reg->nsides; side++)
+	{
+		AccumCellColumns columns = accum_leaf_cell_columns(leaf, side);
+
+		done = read_relation(reg, cell, hash, partition, &columns, period, sums);
+	}
 	table_close(rel, AccessShareLock);
 	return done;
 }

@@ -49,7 +49,8 @@ accum_cell_columns_are_declared(const AccumRegister *reg, TupleDesc desc,
 	for (int i = 0; same && i < reg->ndims; i++)
 		same = accum_column_is(desc, columns->dims[i], reg->dims[i].type, reg->dims[i].collation);
 	for (int i = 0; same && i < reg->nresources; i++)
-		same = accum_column_is(desc, columns->resources[i], reg->resources[i].type, InvalidOid);
+		same = columns->resources[i] == InvalidAttrNumber ||
+			accum_column_is(desc, columns->resources[i], reg->resources[i].type, InvalidOid);
 	return same;
 }
 

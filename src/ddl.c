@@ -14,7 +14,10 @@
 #include "pure.h"
 
 #include "ddl.h"
+#include "ddl_ledger.h"
+#include "ddl_text.h"
 #include "side.h"
+#include "sides.h"
 
 /*
  * Room for a new version of a row on its own page keeps updates of derived rows
@@ -38,41 +41,23 @@ accum_ddl_has_relation(const AccumRegisterDef *def, AccumRole role)
 		case ACCUM_DELTA:
 			return def->has_deltas;
 		case ACCUM_BALANCE_CACHE:
-			return def->kind == ACCUM_KIND_BALANCE;
+			return def->kind != ACCUM_KIND_TURNOVER;
 		case ACCUM_TOTALS_DAY:
 			return def->totals_period == ACCUM_UNIT_DAY;
 		case ACCUM_TOTALS_MONTH:
 			return def->totals_period != ACCUM_UNIT_YEAR;
+		case ACCUM_ACCOUNTS:
+			return def->chart != ACCUM_CHART_NONE;
 		default:
 			return true;
 	}
-}
-
-/* The qualified name of the register's object with a suffix, palloc'd. */
-static char *
-object_text(const char *reg, const char *suffix)
-{
-	char	   *name = psprintf("%s_%s", reg, suffix);
-	StringInfoData text;
-
-	initStringInfo(&text);
-	appendStringInfoString(&text, ACCUM_SCHEMA ".");
-	accum_append_ident(&text, name);
-	pfree(name);
-	return text.data;
-}
-
-static char *
-relation_text(const char *reg, AccumRole role)
-{
-	return object_text(reg, accum_role_name(role));
 }
 
 static void
 append_relation_comment(StringInfo sql, const AccumRegisterDef *def, AccumRole role,
 						const char *comment)
 {
-	char	   *table = relation_text(def->name, role);
+	char	   *table = accum_relation_text(def->name, role);
 
 	appendStringInfo(sql, "COMMENT ON TABLE %s IS ", table);
 	accum_append_literal(sql, comment);
@@ -88,7 +73,10 @@ append_column(StringInfo sql, const AccumColumnDef *column, const char *suffix,
 
 	appendStringInfoString(sql, ",\n\t");
 	accum_append_ident(sql, name);
-	appendStringInfo(sql, " %s%s", column->type, constraint);
+	appendStringInfo(sql, " %s", column->type);
+	if (column->collation != NULL)
+		appendStringInfo(sql, " COLLATE %s", column->collation);
+	appendStringInfoString(sql, constraint);
 	pfree(name);
 }
 
@@ -108,24 +96,45 @@ append_guard(StringInfo sql, const char *table, const char *events, const char *
 					 events, table, function);
 }
 
+/*
+ * The hashes of a movement's cells, one for each side, and for each the index that
+ * finds the movements of a cell.
+ */
+static const char *const one_hash[] = {"dim_hash", NULL};
+static const char *const side_hashes[] = {"dim_hash_dr", "dim_hash_cr", NULL};
+
+static const char *const *
+hash_columns(const AccumRegisterDef *def)
+{
+	return def->kind == ACCUM_KIND_LEDGER ? side_hashes : one_hash;
+}
+
 static void
 append_movements(StringInfo sql, const AccumRegisterDef *def)
 {
-	char	   *table = relation_text(def->name, ACCUM_MOVEMENTS);
-	char	   *partition = object_text(def->name, "movements_default");
+	const AccumRegisterDef *rows = accum_def_rows(def);
+	char	   *table = accum_relation_text(def->name, ACCUM_MOVEMENTS);
+	char	   *partition = accum_object_text(def->name, "movements_default");
 
 	appendStringInfo(sql, "CREATE TABLE %s (\n"
 					 "\tid uuid NOT NULL DEFAULT " ACCUM_SCHEMA "._movement_id(),\n"
 					 "\trecorded_at timestamptz NOT NULL DEFAULT now(),\n"
 					 "\trecorder %s NOT NULL,\n"
 					 "\tperiod timestamptz NOT NULL,\n"
-					 "\tmovement_type text NOT NULL DEFAULT 'regular',\n"
-					 "\tdim_hash bigint NOT NULL DEFAULT 0%s",
-					 table, def->recorder_type,
-					 def->history ? ",\n\treverses uuid,\n\treverses_period timestamptz" : "");
-	append_dimensions(sql, def);
-	for (int i = 0; i < def->nresources; i++)
-		append_column(sql, &def->resources[i], "", " NOT NULL DEFAULT 0");
+					 "\tmovement_type text NOT NULL DEFAULT 'regular'",
+					 table, def->recorder_type);
+	for (int i = 0; hash_columns(def)[i] != NULL; i++)
+		appendStringInfo(sql, ",\n\t%s bigint NOT NULL DEFAULT 0", hash_columns(def)[i]);
+	if (def->history)
+		appendStringInfoString(sql, ",\n\treverses uuid,\n\treverses_period timestamptz");
+	for (int i = 0; i < rows->ndims; i++)
+	{
+		append_column(sql, &rows->dims[i], "", rows->dims[i].required ? " NOT NULL" : "");
+		if (rows->dims[i].preset != NULL)
+			appendStringInfo(sql, " DEFAULT %s", rows->dims[i].preset);
+	}
+	for (int i = 0; i < rows->nresources; i++)
+		append_column(sql, &rows->resources[i], "", " NOT NULL DEFAULT 0");
 	for (int i = 0; i < def->nattributes; i++)
 		append_column(sql, &def->attributes[i], "", "");
 
@@ -136,8 +145,9 @@ append_movements(StringInfo sql, const AccumRegisterDef *def)
 	 */
 	appendStringInfo(sql, ",\n\tPRIMARY KEY (period, recorded_at, id)\n"
 					 ") PARTITION BY RANGE (period);\n"
-					 "CREATE INDEX ON %s (recorder);\n"
-					 "CREATE INDEX ON %s (dim_hash, period);\n", table, table);
+					 "CREATE INDEX ON %s (recorder);\n", table);
+	for (int i = 0; hash_columns(def)[i] != NULL; i++)
+		appendStringInfo(sql, "CREATE INDEX ON %s (%s, period);\n", table, hash_columns(def)[i]);
 	/* And one more to ask whether a movement has been reversed. */
 	if (def->history)
 		appendStringInfo(sql, "CREATE INDEX ON %s (reverses) WHERE reverses IS NOT NULL;\n", table);
@@ -167,7 +177,7 @@ append_movements(StringInfo sql, const AccumRegisterDef *def)
 static void
 append_recorders(StringInfo sql, const AccumRegisterDef *def)
 {
-	char	   *table = relation_text(def->name, ACCUM_RECORDERS);
+	char	   *table = accum_relation_text(def->name, ACCUM_RECORDERS);
 
 	appendStringInfo(sql, "CREATE TABLE %s (\n"
 					 "\trecorder %s NOT NULL,\n"
@@ -185,7 +195,7 @@ append_recorders(StringInfo sql, const AccumRegisterDef *def)
 static void
 append_cache(StringInfo sql, const AccumRegisterDef *def)
 {
-	char	   *table = relation_text(def->name, ACCUM_BALANCE_CACHE);
+	char	   *table = accum_relation_text(def->name, ACCUM_BALANCE_CACHE);
 
 	appendStringInfo(sql, "CREATE TABLE %s (\n\tdim_hash bigint PRIMARY KEY", table);
 	append_dimensions(sql, def);
@@ -199,9 +209,10 @@ append_cache(StringInfo sql, const AccumRegisterDef *def)
 	/* A balance or history by some of the dimensions finds its cells by these. */
 	for (int i = 0; i < def->ndims; i++)
 	{
-		appendStringInfo(sql, "CREATE INDEX ON %s (", table);
-		accum_append_ident(sql, def->dims[i].name);
-		appendStringInfoString(sql, ");\n");
+		bool		contains = def->kind == ACCUM_KIND_LEDGER && i == ACCUM_SUBCONTO;
+
+		appendStringInfo(sql, "CREATE INDEX ON %s %s(%s%s);\n", table, contains ? "USING gin " : "",
+						 accum_ident(def->dims[i].name, ""), contains ? " jsonb_path_ops" : "");
 	}
 	append_relation_comment(sql, def, ACCUM_BALANCE_CACHE,
 							"Current balance of each cell of the register; derived from movements.");
@@ -209,21 +220,22 @@ append_cache(StringInfo sql, const AccumRegisterDef *def)
 	pfree(table);
 }
 
-/* The two sums that totals and deltas keep of each resource. */
+/* What totals and deltas keep of each resource of a cell: its sum, and that of receipts. */
 static void
 append_sums(StringInfo sql, const AccumRegisterDef *def)
 {
 	for (int i = 0; i < def->nresources; i++)
 	{
 		append_column(sql, &def->resources[i], "", " NOT NULL");
-		append_column(sql, &def->resources[i], "_receipt", " NOT NULL");
+		if (def->kind != ACCUM_KIND_LEDGER)
+			append_column(sql, &def->resources[i], "_receipt", " NOT NULL");
 	}
 }
 
 static void
 append_totals(StringInfo sql, const AccumRegisterDef *def, AccumRole role, const char *unit)
 {
-	char	   *table = relation_text(def->name, role);
+	char	   *table = accum_relation_text(def->name, role);
 	char	   *comment = psprintf("Turnover of each cell of the register per %s of its calendar; "
 								   "period is the first day. Derived from movements.", unit);
 
@@ -249,7 +261,7 @@ append_totals(StringInfo sql, const AccumRegisterDef *def, AccumRole role, const
 static void
 append_deltas(StringInfo sql, const AccumRegisterDef *def)
 {
-	char	   *table = relation_text(def->name, ACCUM_DELTA);
+	char	   *table = accum_relation_text(def->name, ACCUM_DELTA);
 
 	appendStringInfo(sql, "CREATE TABLE %s (\n\tid uuid NOT NULL DEFAULT " ACCUM_SCHEMA "._movement_id(),\n"
 					 "\tcreated_at timestamptz NOT NULL DEFAULT now(),\n"
@@ -265,52 +277,6 @@ append_deltas(StringInfo sql, const AccumRegisterDef *def)
 							"of a unit of the finest totals. Derived from movements.");
 	append_guard(sql, table, "INSERT OR UPDATE OR DELETE OR TRUNCATE", "_guard_derived");
 	pfree(table);
-}
-
-/* "warehouse" = $4 ->> 'warehouse', typed, for each dimension that $4 names. */
-static void
-append_filter(StringInfo sql, const AccumRegisterDef *def, const char *parameter)
-{
-	char	   *table = relation_text(def->name, ACCUM_MOVEMENTS);
-
-	appendStringInfoString(sql, ACCUM_SCHEMA "._filter_valid(");
-	accum_append_literal(sql, table);
-	appendStringInfo(sql, "::regclass, %s)", parameter);
-	for (int i = 0; i < def->ndims; i++)
-	{
-		StringInfoData column;
-		StringInfoData key;
-
-		initStringInfo(&column);
-		appendStringInfoString(&column, "m.");
-		accum_append_ident(&column, def->dims[i].name);
-		initStringInfo(&key);
-		accum_append_literal(&key, def->dims[i].name);
-		appendStringInfo(sql, "\n\t\tAND (%s IS NULL OR NOT %s ? %s"
-						 " OR (%s -> %s = 'null' AND %s IS NULL)"
-						 " OR %s %s CAST(" ACCUM_SCHEMA "._filter_text(",
-						 parameter, parameter, key.data,
-						 parameter, key.data, column.data, column.data,
-						 def->dims[i].equal_operator);
-		accum_append_literal(sql, table);
-		appendStringInfo(sql, "::regclass, %s, %s) AS %s))",
-						 parameter, key.data, def->dims[i].cast_type);
-		pfree(column.data);
-		pfree(key.data);
-	}
-	pfree(table);
-}
-
-static void
-append_function_comment(StringInfo sql, const AccumRegisterDef *def, const char *suffix,
-						const char *arguments, const char *comment)
-{
-	char	   *function = object_text(def->name, suffix);
-
-	appendStringInfo(sql, "COMMENT ON FUNCTION %s(%s) IS ", function, arguments);
-	accum_append_literal(sql, comment);
-	appendStringInfoString(sql, ";\n");
-	pfree(function);
 }
 
 /*
@@ -329,8 +295,8 @@ append_active(StringInfo sql, const char *table)
 static void
 append_movements_function(StringInfo sql, const AccumRegisterDef *def, bool replace)
 {
-	char	   *table = relation_text(def->name, ACCUM_MOVEMENTS);
-	char	   *function = object_text(def->name, "movements");
+	char	   *table = accum_relation_text(def->name, ACCUM_MOVEMENTS);
+	char	   *function = accum_object_text(def->name, "movements");
 
 	appendStringInfo(sql, "CREATE %sFUNCTION %s(p_recorder text DEFAULT NULL, from_date timestamptz DEFAULT NULL,\n"
 					 "\tto_date timestamptz DEFAULT NULL, dimensions jsonb DEFAULT NULL%s)\n"
@@ -345,11 +311,11 @@ append_movements_function(StringInfo sql, const AccumRegisterDef *def, bool repl
 					 table, def->recorder_cast_type);
 	accum_append_literal(sql, table);
 	appendStringInfoString(sql, "::regclass, $3))\n\t\tAND ");
-	append_filter(sql, def, "$4");
+	accum_append_movement_filter(sql, def, "m.", "$4");
 	if (def->history)
 		append_active(sql, table);
 	appendStringInfoString(sql, "\n\tORDER BY m.period, m.recorded_at, m.id;\nEND;\n");
-	append_function_comment(sql, def, "movements", def->history
+	accum_append_function_comment(sql, def, "movements", def->history
 							? "text, timestamptz, timestamptz, jsonb, boolean"
 							: "text, timestamptz, timestamptz, jsonb",
 							psprintf("Movements of the register as JSON objects, ordered by period, recorded_at, id. "
@@ -361,68 +327,18 @@ append_movements_function(StringInfo sql, const AccumRegisterDef *def, bool repl
 	pfree(table);
 }
 
-/* 'accum."inventory_movements"'::regclass, the first argument of every body. */
-static void
-append_register_argument(StringInfo sql, const AccumRegisterDef *def)
-{
-	char	   *table = relation_text(def->name, ACCUM_MOVEMENTS);
-
-	accum_append_literal(sql, table);
-	appendStringInfoString(sql, "::regclass");
-	pfree(table);
-}
-
-/* The types that bounds may have; each function exists for both. */
-typedef struct BoundType
-{
-	const char *name;
-	bool		is_date;
-	const char *default_clause; /* only one of two functions can have defaults */
-} BoundType;
-
-static const BoundType bound_types[] = {
-	{"timestamptz", false, " DEFAULT NULL"},
-	{"date", true, ""},
-};
-
-static void
-append_from(StringInfo sql, const AccumRegisterDef *def, const BoundType *type, int parameter)
-{
-	if (!type->is_date)
-	{
-		appendStringInfo(sql, "$%d", parameter);
-		return;
-	}
-	appendStringInfoString(sql, ACCUM_SCHEMA "._day_start(");
-	append_register_argument(sql, def);
-	appendStringInfo(sql, ", $%d)", parameter);
-}
-
-static void
-append_before(StringInfo sql, const AccumRegisterDef *def, int parameter)
-{
-	appendStringInfoString(sql, ACCUM_SCHEMA "._bound_after(");
-	append_register_argument(sql, def);
-	appendStringInfo(sql, ", $%d)", parameter);
-}
-
-#define BOUNDS_COMMENT \
-	"Bounds are inclusive; a timestamptz that is exactly midnight in the register's time zone means, as an upper " \
-	"bound, that whole day, a date means a day of the register's calendar, NULL leaves the end open. "
 /* With history: what did we believe then? */
 #define KNOWN_ARGUMENT ", known_at timestamptz DEFAULT NULL"
 #define KNOWN_COMMENT " known_at: as it was known then, from movements recorded up to that moment."
-#define DIMENSIONS_COMMENT \
-	"dimensions: object of dimension values; null selects NULL, a missing dimension is not restricted. "
 
 static void
 append_balance_functions(StringInfo sql, const AccumRegisterDef *def)
 {
-	char	   *function = object_text(def->name, "balance");
+	char	   *function = accum_object_text(def->name, "balance");
 
-	for (size_t i = 0; i < lengthof(bound_types); i++)
+	for (size_t i = 0; i < lengthof(accum_bound_types); i++)
 	{
-		const BoundType *type = &bound_types[i];
+		const AccumBoundType *type = &accum_bound_types[i];
 		char	   *arguments = psprintf("jsonb, %s%s", type->name, def->history ? ", timestamptz" : "");
 
 		appendStringInfo(sql, "CREATE FUNCTION %s(dimensions jsonb%s, at_date %s%s%s)\n"
@@ -430,13 +346,13 @@ append_balance_functions(StringInfo sql, const AccumRegisterDef *def)
 						 "RETURN " ACCUM_SCHEMA "._balance(", function,
 						 type->default_clause, type->name, type->default_clause,
 						 def->history ? KNOWN_ARGUMENT : "");
-		append_register_argument(sql, def);
+		accum_append_register_argument(sql, def);
 		appendStringInfoString(sql, ", $1, ");
-		append_before(sql, def, 2);
+		accum_append_before_bound(sql, def, 2);
 		appendStringInfoString(sql, def->history ? ", $3);\n" : ");\n");
-		append_function_comment(sql, def, "balance", arguments,
+		accum_append_function_comment(sql, def, "balance", arguments,
 								psprintf("Balance of all resources of the register as one JSON object, at the end of at_date; NULL is the sum "
-								"of all movements, future ones included. " BOUNDS_COMMENT DIMENSIONS_COMMENT
+								"of all movements, future ones included. " ACCUM_BOUNDS_COMMENT ACCUM_DIMENSIONS_COMMENT
 								"Zeros when nothing matches. Errors: 22023 for unknown dimensions or arrays and objects as values.%s",
 								def->history ? KNOWN_COMMENT : ""));
 		pfree(arguments);
@@ -447,11 +363,11 @@ append_balance_functions(StringInfo sql, const AccumRegisterDef *def)
 static void
 append_turnover_functions(StringInfo sql, const AccumRegisterDef *def)
 {
-	char	   *function = object_text(def->name, "turnover");
+	char	   *function = accum_object_text(def->name, "turnover");
 
-	for (size_t i = 0; i < lengthof(bound_types); i++)
+	for (size_t i = 0; i < lengthof(accum_bound_types); i++)
 	{
-		const BoundType *type = &bound_types[i];
+		const AccumBoundType *type = &accum_bound_types[i];
 		char	   *arguments = psprintf("%s, %s, jsonb, jsonb%s", type->name, type->name,
 										 def->history ? ", timestamptz" : "");
 
@@ -461,15 +377,15 @@ append_turnover_functions(StringInfo sql, const AccumRegisterDef *def)
 						 "BEGIN ATOMIC\n\tSELECT " ACCUM_SCHEMA "._turnover(", function,
 						 type->name, type->default_clause, type->name, type->default_clause,
 						 def->history ? KNOWN_ARGUMENT : "");
-		append_register_argument(sql, def);
+		accum_append_register_argument(sql, def);
 		appendStringInfoString(sql, ", ");
-		append_from(sql, def, type, 1);
+		accum_append_from_bound(sql, def, type, 1);
 		appendStringInfoString(sql, ", ");
-		append_before(sql, def, 2);
+		accum_append_before_bound(sql, def, 2);
 		appendStringInfo(sql, ", $3, $4%s);\nEND;\n", def->history ? ", $5" : "");
-		append_function_comment(sql, def, "turnover", arguments,
+		accum_append_function_comment(sql, def, "turnover", arguments,
 								psprintf("Sums of all movements between from_date and to_date, one JSON object for each group that has any, ordered "
-								"by the groups; without group_by one object. " BOUNDS_COMMENT DIMENSIONS_COMMENT
+								"by the groups; without group_by one object. " ACCUM_BOUNDS_COMMENT ACCUM_DIMENSIONS_COMMENT
 								"group_by: array of dimension names. Errors: 22023 for unknown dimensions.%s",
 								def->history ? KNOWN_COMMENT : ""));
 		pfree(arguments);
@@ -505,11 +421,11 @@ append_statement_columns(StringInfo sql, const AccumRegisterDef *def)
 static void
 append_statement_functions(StringInfo sql, const AccumRegisterDef *def)
 {
-	char	   *function = object_text(def->name, "statement");
+	char	   *function = accum_object_text(def->name, "statement");
 
-	for (size_t i = 0; i < lengthof(bound_types); i++)
+	for (size_t i = 0; i < lengthof(accum_bound_types); i++)
 	{
-		const BoundType *type = &bound_types[i];
+		const AccumBoundType *type = &accum_bound_types[i];
 		char	   *arguments = psprintf("%s, %s, jsonb, jsonb, text, boolean", type->name, type->name);
 
 		appendStringInfo(sql, "CREATE FUNCTION %s(from_date %s, to_date %s,\n"
@@ -519,17 +435,17 @@ append_statement_functions(StringInfo sql, const AccumRegisterDef *def)
 		append_statement_columns(sql, def);
 		appendStringInfoString(sql, ") LANGUAGE sql STABLE\n"
 							   "BEGIN ATOMIC\n\tSELECT s.* FROM " ACCUM_SCHEMA "._statement(");
-		append_register_argument(sql, def);
+		accum_append_register_argument(sql, def);
 		appendStringInfoString(sql, ", ");
-		append_from(sql, def, type, 1);
+		accum_append_from_bound(sql, def, type, 1);
 		appendStringInfoString(sql, ", ");
-		append_before(sql, def, 2);
+		accum_append_before_bound(sql, def, 2);
 		appendStringInfoString(sql, ", $3, $4, $5, $6) AS s (");
 		append_statement_columns(sql, def);
 		appendStringInfoString(sql, ");\nEND;\n");
-		append_function_comment(sql, def, "statement", arguments,
+		accum_append_function_comment(sql, def, "statement", arguments,
 								"Opening, receipt, expense, turnover and closing of each resource for each group, ordered by group and unit. "
-								BOUNDS_COMMENT DIMENSIONS_COMMENT
+								ACCUM_BOUNDS_COMMENT ACCUM_DIMENSIONS_COMMENT
 								"group_by: array of dimension names; other dimensions are NULL, told apart from NULL cells by grouping, which is "
 								"SQL's GROUPING of all dimensions. unit: day, week, month, quarter or year; NULL takes the range as a whole. "
 								"A group has a row for a unit in which it has movements; with fill for every unit in which it has a balance.");
@@ -557,8 +473,8 @@ append_cell_columns(StringInfo sql, const AccumRegisterDef *def, const char *pre
 static void
 append_balances_with_deltas(StringInfo sql, const AccumRegisterDef *def)
 {
-	char	   *cache = relation_text(def->name, ACCUM_BALANCE_CACHE);
-	char	   *delta = relation_text(def->name, ACCUM_DELTA);
+	char	   *cache = accum_relation_text(def->name, ACCUM_BALANCE_CACHE);
+	char	   *delta = accum_relation_text(def->name, ACCUM_DELTA);
 
 	for (int i = 0; i < def->ndims; i++)
 		appendStringInfo(sql, "c.%s, ", accum_ident(def->dims[i].name, ""));
@@ -587,16 +503,16 @@ append_balances_with_deltas(StringInfo sql, const AccumRegisterDef *def)
 static void
 append_balances_view(StringInfo sql, const AccumRegisterDef *def, bool replace)
 {
-	char	   *view = object_text(def->name, "balances");
-	char	   *cache = relation_text(def->name, ACCUM_BALANCE_CACHE);
+	char	   *view = accum_object_text(def->name, "balances");
+	char	   *cache = accum_relation_text(def->name, ACCUM_BALANCE_CACHE);
 
 	appendStringInfo(sql, "CREATE %sVIEW %s WITH (security_invoker = true) AS\n\tSELECT ",
 					 replace ? "OR REPLACE " : "", view);
 	if (accum_ddl_has_relation(def, ACCUM_DELTA))
-		append_balances_with_deltas(sql, def);
+		append_balances_with_deltas(sql, accum_def_cells(def));
 	else
 	{
-		append_cell_columns(sql, def, "c.");
+		append_cell_columns(sql, accum_def_cells(def), "c.");
 		appendStringInfo(sql, ", c.last_movement_at\n\tFROM %s c WHERE c.movements_count > 0", cache);
 	}
 	appendStringInfo(sql, ";\nCOMMENT ON VIEW %s IS 'Current balance of each cell of the register that has movements. Read-only.';\n",
@@ -605,10 +521,13 @@ append_balances_view(StringInfo sql, const AccumRegisterDef *def, bool replace)
 	pfree(cache);
 }
 
-/* One branch of the balances at a date: totals of a level, deltas, or movements. */
+/*
+ * One branch of the balances at a date: totals of a level, deltas, or movements, as a
+ * side of them sees it.
+ */
 static void
 append_balances_branch(StringInfo sql, const AccumRegisterDef *def, AccumRole role,
-					   const char *before)
+					   int side, const char *before)
 {
 	const struct
 	{
@@ -621,10 +540,13 @@ append_balances_branch(StringInfo sql, const AccumRegisterDef *def, AccumRole ro
 		{ACCUM_TOTALS_DAY, "day", "month"},
 		{ACCUM_DELTA, accum_unit_name(def->totals_period), NULL},
 	};
-	char	   *table = relation_text(def->name, role);
+	char	   *table = accum_relation_text(def->name, role);
 
 	appendStringInfoString(sql, "SELECT ");
-	append_cell_columns(sql, def, "t.");
+	if (role == ACCUM_MOVEMENTS && def->kind == ACCUM_KIND_LEDGER)
+		accum_append_side_columns(sql, def, side, "t.");
+	else
+		append_cell_columns(sql, accum_def_cells(def), "t.");
 	appendStringInfoString(sql, ", ");
 	if (role == ACCUM_MOVEMENTS)
 		accum_append_counted(sql, "t", def->history);
@@ -636,75 +558,90 @@ append_balances_branch(StringInfo sql, const AccumRegisterDef *def, AccumRole ro
 		if (levels[i].role != role)
 			continue;
 		appendStringInfoString(sql, "t.period < " ACCUM_SCHEMA "._history_day(");
-		append_register_argument(sql, def);
+		accum_append_register_argument(sql, def);
 		appendStringInfo(sql, ", %s, '%s')", before, levels[i].unit);
 		if (levels[i].coarser != NULL)
 		{
 			appendStringInfoString(sql, "\n\t\t\t\tAND t.period >= " ACCUM_SCHEMA "._history_day(");
-			append_register_argument(sql, def);
+			accum_append_register_argument(sql, def);
 			appendStringInfo(sql, ", %s, '%s')", before, levels[i].coarser);
 		}
 	}
 	if (role == ACCUM_MOVEMENTS)
 	{
 		appendStringInfo(sql, "t.period < %s\n\t\t\t\tAND t.period >= " ACCUM_SCHEMA "._day_start(", before);
-		append_register_argument(sql, def);
+		accum_append_register_argument(sql, def);
 		appendStringInfoString(sql, ", " ACCUM_SCHEMA "._history_day(");
-		append_register_argument(sql, def);
+		accum_append_register_argument(sql, def);
 		appendStringInfo(sql, ", %s, '%s'))", before, accum_unit_name(def->totals_period));
 	}
 	pfree(table);
 }
 
+/* A function that sums up what cells have before a bound; signature is its one argument. */
 static void
-append_balances_at_functions(StringInfo sql, const AccumRegisterDef *def, bool replace)
+append_history_function(StringInfo sql, const AccumRegisterDef *def, bool replace,
+						const char *suffix, const char *signature, const char *before)
 {
 	static const AccumRole branches[] = {
 		ACCUM_TOTALS_YEAR, ACCUM_TOTALS_MONTH, ACCUM_TOTALS_DAY, ACCUM_DELTA, ACCUM_MOVEMENTS
 	};
-	char	   *function = object_text(def->name, "balances_at");
+	const AccumRegisterDef *cells = accum_def_cells(def);
+	int			nsides = def->kind == ACCUM_KIND_LEDGER ? ACCUM_MAX_SIDES : 1;
+	const char *separator = "";
+
+	appendStringInfo(sql, "CREATE %sFUNCTION %s(%s)\nRETURNS TABLE (", replace ? "OR REPLACE " : "",
+					 accum_object_text(def->name, suffix), signature);
+	for (int c = 0; c < cells->ndims; c++)
+		appendStringInfo(sql, "%s %s, ", accum_ident(cells->dims[c].name, ""), cells->dims[c].type);
+	for (int c = 0; c < cells->nresources; c++)
+		appendStringInfo(sql, "%s%s %s", c > 0 ? ", " : "",
+						 accum_ident(cells->resources[c].name, ""), cells->resources[c].sum_type);
+	appendStringInfoString(sql, ")\nLANGUAGE sql STABLE\nBEGIN ATOMIC\n\tSELECT ");
+	for (int c = 0; c < cells->ndims; c++)
+		appendStringInfo(sql, "b.%s, ", accum_ident(cells->dims[c].name, ""));
+	for (int c = 0; c < cells->nresources; c++)
+		appendStringInfo(sql, "%ssum(b.%s)::%s", c > 0 ? ", " : "",
+						 accum_ident(cells->resources[c].name, ""), cells->resources[c].sum_type);
+	appendStringInfoString(sql, "\n\tFROM (");
+	for (size_t b = 0; b < lengthof(branches); b++)
+	{
+		if (!accum_ddl_has_relation(def, branches[b]))
+			continue;
+		for (int side = 0; side < (branches[b] == ACCUM_MOVEMENTS ? nsides : 1); side++)
+		{
+			appendStringInfoString(sql, separator);
+			append_balances_branch(sql, def, branches[b], side, before);
+			separator = "\n\t\tUNION ALL ";
+		}
+	}
+	appendStringInfoString(sql, ") b\n\tGROUP BY ");
+	for (int c = 0; c < cells->ndims; c++)
+		appendStringInfo(sql, "%sb.%s", c > 0 ? ", " : "", accum_ident(cells->dims[c].name, ""));
+	appendStringInfo(sql, "%s HAVING sum(b.movements_count) > 0;\nEND;\n",
+					 cells->ndims == 0 ? "()" : "");
+}
+
+static void
+append_balances_at_functions(StringInfo sql, const AccumRegisterDef *def, bool replace)
+{
 	StringInfoData before;
 
 	initStringInfo(&before);
-	append_before(&before, def, 1);
-	for (size_t i = 0; i < lengthof(bound_types); i++)
+	accum_append_before_bound(&before, def, 1);
+	for (size_t i = 0; i < lengthof(accum_bound_types); i++)
 	{
-		const char *separator = "";
-
-		appendStringInfo(sql, "CREATE %sFUNCTION %s(at_date %s)\nRETURNS TABLE (",
-						 replace ? "OR REPLACE " : "", function, bound_types[i].name);
-		for (int c = 0; c < def->ndims; c++)
-			appendStringInfo(sql, "%s %s, ", accum_ident(def->dims[c].name, ""),
-							 def->dims[c].type);
-		for (int c = 0; c < def->nresources; c++)
-			appendStringInfo(sql, "%s%s %s", c > 0 ? ", " : "",
-							 accum_ident(def->resources[c].name, ""),
-							 def->resources[c].sum_type);
-		appendStringInfoString(sql, ")\nLANGUAGE sql STABLE\nBEGIN ATOMIC\n\tSELECT ");
-		for (int c = 0; c < def->ndims; c++)
-			appendStringInfo(sql, "b.%s, ", accum_ident(def->dims[c].name, ""));
-		for (int c = 0; c < def->nresources; c++)
-			appendStringInfo(sql, "%ssum(b.%s)::%s", c > 0 ? ", " : "",
-							 accum_ident(def->resources[c].name, ""), def->resources[c].sum_type);
-		appendStringInfoString(sql, "\n\tFROM (");
-		for (size_t b = 0; b < lengthof(branches); b++)
-		{
-			if (!accum_ddl_has_relation(def, branches[b]))
-				continue;
-			appendStringInfoString(sql, separator);
-			append_balances_branch(sql, def, branches[b], before.data);
-			separator = "\n\t\tUNION ALL ";
-		}
-		appendStringInfoString(sql, ") b\n\tGROUP BY ");
-		for (int c = 0; c < def->ndims; c++)
-			appendStringInfo(sql, "%sb.%s", c > 0 ? ", " : "", accum_ident(def->dims[c].name, ""));
-		appendStringInfo(sql, "%s HAVING sum(b.movements_count) > 0;\nEND;\n",
-						 def->ndims == 0 ? "()" : "");
-		append_function_comment(sql, def, "balances_at", bound_types[i].name,
-								"Balance of each cell of the register that had movements, at the end of at_date. " BOUNDS_COMMENT);
+		append_history_function(sql, def, replace, "balances_at",
+								psprintf("at_date %s", accum_bound_types[i].name), before.data);
+		accum_append_function_comment(sql, def, "balances_at", accum_bound_types[i].name,
+									  "Balance of each cell of the register that had movements, at the end of at_date. " ACCUM_BOUNDS_COMMENT);
 	}
 	pfree(before.data);
-	pfree(function);
+	if (def->kind != ACCUM_KIND_LEDGER)
+		return;
+	append_history_function(sql, def, replace, "balances_before", "before timestamptz", "$1");
+	accum_append_function_comment(sql, def, "balances_before", "timestamptz",
+								  "What is debited and credited to each cell of the ledger by movements before an instant, NULL for all.");
 }
 
 /*
@@ -715,26 +652,26 @@ append_balances_at_functions(StringInfo sql, const AccumRegisterDef *def, bool r
 void
 accum_ddl_register(StringInfo sql, const AccumRegisterDef *def)
 {
+	const AccumRegisterDef *cells = accum_def_cells(def);
+
 	append_movements(sql, def);
 	append_recorders(sql, def);
+	if (accum_ddl_has_relation(def, ACCUM_ACCOUNTS))
+		accum_ddl_accounts(sql, def);
 	if (accum_ddl_has_relation(def, ACCUM_BALANCE_CACHE))
-		append_cache(sql, def);
+		append_cache(sql, cells);
 	if (accum_ddl_has_relation(def, ACCUM_DELTA))
-		append_deltas(sql, def);
-	append_totals(sql, def, ACCUM_TOTALS_YEAR, "year");
+		append_deltas(sql, cells);
+	append_totals(sql, cells, ACCUM_TOTALS_YEAR, "year");
 	if (accum_ddl_has_relation(def, ACCUM_TOTALS_MONTH))
-		append_totals(sql, def, ACCUM_TOTALS_MONTH, "month");
+		append_totals(sql, cells, ACCUM_TOTALS_MONTH, "month");
 	if (accum_ddl_has_relation(def, ACCUM_TOTALS_DAY))
-		append_totals(sql, def, ACCUM_TOTALS_DAY, "day");
+		append_totals(sql, cells, ACCUM_TOTALS_DAY, "day");
 	append_movements_function(sql, def, false);
 	append_turnover_functions(sql, def);
-	append_statement_functions(sql, def);
 	if (def->kind == ACCUM_KIND_BALANCE)
-	{
 		append_balance_functions(sql, def);
-		append_balances_view(sql, def, false);
-		append_balances_at_functions(sql, def, false);
-	}
+	accum_ddl_typed_readers(sql, def);
 }
 
 /*
@@ -748,7 +685,7 @@ void
 accum_ddl_partition(StringInfo sql, const char *reg, const char *partition,
 					const char *from, const char *to)
 {
-	char	   *table = relation_text(reg, ACCUM_MOVEMENTS);
+	char	   *table = accum_relation_text(reg, ACCUM_MOVEMENTS);
 	StringInfoData name;
 
 	initStringInfo(&name);
@@ -777,8 +714,8 @@ accum_ddl_replace_functions(StringInfo sql, const AccumRegisterDef *def)
 void
 accum_ddl_add_deltas(StringInfo sql, const AccumRegisterDef *def)
 {
-	append_deltas(sql, def);
-	if (def->kind == ACCUM_KIND_BALANCE)
+	append_deltas(sql, accum_def_cells(def));
+	if (def->kind != ACCUM_KIND_TURNOVER)
 	{
 		append_balances_view(sql, def, true);
 		append_balances_at_functions(sql, def, true);
@@ -792,51 +729,79 @@ accum_ddl_add_deltas(StringInfo sql, const AccumRegisterDef *def)
 void
 accum_ddl_typed_readers(StringInfo sql, const AccumRegisterDef *def)
 {
-	append_statement_functions(sql, def);
-	if (def->kind == ACCUM_KIND_BALANCE)
+	if (def->kind != ACCUM_KIND_LEDGER)
+		append_statement_functions(sql, def);
+	if (def->kind != ACCUM_KIND_TURNOVER)
 	{
 		append_balances_view(sql, def, false);
 		append_balances_at_functions(sql, def, false);
 	}
+	if (def->kind == ACCUM_KIND_LEDGER)
+		accum_ddl_ledger_readers(sql, def);
 }
+
+/* The kinds that have a function or view. */
+#define BALANCE (1 << ACCUM_KIND_BALANCE)
+#define TURNOVER (1 << ACCUM_KIND_TURNOVER)
+#define LEDGER (1 << ACCUM_KIND_LEDGER)
 
 /* The functions and views of a register, in the order to drop them. */
 typedef struct Reader
 {
 	const char *suffix;
 	const char *arguments;		/* NULL for a view */
-	bool		balance_only;
+	int			kinds;
 	bool		typed;			/* with a column for each dimension and resource */
 	const char *history;		/* the type of one more argument, with history */
+	bool		by_dimension;	/* and an argument for each dimension, after those */
 } Reader;
 
 static const Reader readers[] = {
-	{"balances", NULL, true, true, NULL},
-	{"balances_at", "timestamptz", true, true, NULL},
-	{"balances_at", "date", true, true, NULL},
-	{"balance", "jsonb, timestamptz", true, false, "timestamptz"},
-	{"balance", "jsonb, date", true, false, "timestamptz"},
-	{"statement", "timestamptz, timestamptz, jsonb, jsonb, text, boolean", false, true, NULL},
-	{"statement", "date, date, jsonb, jsonb, text, boolean", false, true, NULL},
-	{"turnover", "timestamptz, timestamptz, jsonb, jsonb", false, false, "timestamptz"},
-	{"turnover", "date, date, jsonb, jsonb", false, false, "timestamptz"},
-	{"movements", "text, timestamptz, timestamptz, jsonb", false, false, "boolean"},
+	{"get_balance", "text, jsonb", LEDGER, true, NULL, true},
+	{"balance", "text, jsonb, jsonb, timestamptz", LEDGER, true, NULL, false},
+	{"balance", "text, jsonb, jsonb, date", LEDGER, true, NULL, false},
+	{"trial_balance", "timestamptz, timestamptz, jsonb, integer", LEDGER, true, NULL, false},
+	{"trial_balance", "date, date, jsonb, integer", LEDGER, true, NULL, false},
+	{"account_statement", "text, timestamptz, timestamptz, jsonb, jsonb", LEDGER, true, NULL, false},
+	{"account_statement", "text, date, date, jsonb, jsonb", LEDGER, true, NULL, false},
+	{"correspondence", "timestamptz, timestamptz, jsonb", LEDGER, true, NULL, false},
+	{"correspondence", "date, date, jsonb", LEDGER, true, NULL, false},
+	{"balances", NULL, BALANCE | LEDGER, true, NULL, false},
+	{"balances_at", "timestamptz", BALANCE | LEDGER, true, NULL, false},
+	{"balances_at", "date", BALANCE | LEDGER, true, NULL, false},
+	{"balances_before", "timestamptz", LEDGER, true, NULL, false},
+	{"balance", "jsonb, timestamptz", BALANCE, false, "timestamptz", false},
+	{"balance", "jsonb, date", BALANCE, false, "timestamptz", false},
+	{"statement", "timestamptz, timestamptz, jsonb, jsonb, text, boolean", BALANCE | TURNOVER, true, NULL, false},
+	{"statement", "date, date, jsonb, jsonb, text, boolean", BALANCE | TURNOVER, true, NULL, false},
+	{"turnover", "timestamptz, timestamptz, jsonb, jsonb", BALANCE | TURNOVER | LEDGER, false, "timestamptz", false},
+	{"turnover", "date, date, jsonb, jsonb", BALANCE | TURNOVER | LEDGER, false, "timestamptz", false},
+	{"movements", "text, timestamptz, timestamptz, jsonb", BALANCE | TURNOVER | LEDGER, false, "boolean", false},
 };
 
-static char *
-reader_text(const Reader *reader, const char *reg, bool history)
+static bool
+reader_exists(const Reader *reader, const AccumRegisterDef *def)
 {
-	char	   *name = object_text(reg, reader->suffix);
-	char	   *text;
+	return (reader->kinds & (1 << def->kind)) != 0;
+}
+
+static char *
+reader_text(const Reader *reader, const AccumRegisterDef *def)
+{
+	char	   *name = accum_object_text(def->name, reader->suffix);
+	StringInfoData text;
 
 	if (reader->arguments == NULL)
 		return name;
-	if (history && reader->history != NULL)
-		text = psprintf("%s(%s, %s)", name, reader->arguments, reader->history);
-	else
-		text = psprintf("%s(%s)", name, reader->arguments);
+	initStringInfo(&text);
+	appendStringInfo(&text, "%s(%s", name, reader->arguments);
+	for (int i = 0; reader->by_dimension && i < def->ndims; i++)
+		appendStringInfo(&text, ", %s", def->dims[i].cast_type);
+	if (def->history && reader->history != NULL)
+		appendStringInfo(&text, ", %s", reader->history);
+	appendStringInfoChar(&text, ')');
 	pfree(name);
-	return text;
+	return text.data;
 }
 
 /*
@@ -845,16 +810,16 @@ reader_text(const Reader *reader, const char *reg, bool history)
  * function, palloc'd.  NULL after the last one.
  */
 char *
-accum_ddl_typed_reader(const char *reg, AccumKind kind, int n, bool *is_view)
+accum_ddl_typed_reader(const AccumRegisterDef *def, int n, bool *is_view)
 {
 	for (size_t i = 0; i < lengthof(readers); i++)
 	{
-		if (!readers[i].typed || (readers[i].balance_only && kind != ACCUM_KIND_BALANCE))
+		if (!readers[i].typed || !reader_exists(&readers[i], def))
 			continue;
 		if (n-- > 0)
 			continue;
 		*is_view = readers[i].arguments == NULL;
-		return reader_text(&readers[i], reg, false);
+		return reader_text(&readers[i], def);
 	}
 	return NULL;
 }
@@ -863,15 +828,15 @@ accum_ddl_typed_reader(const char *reg, AccumKind kind, int n, bool *is_view)
  * Append what drops the functions and views of a register; the tables are left.
  */
 void
-accum_ddl_drop_functions(StringInfo sql, const char *reg, AccumKind kind, bool history)
+accum_ddl_drop_functions(StringInfo sql, const AccumRegisterDef *def)
 {
 	for (size_t i = 0; i < lengthof(readers); i++)
 	{
 		char	   *text;
 
-		if (readers[i].balance_only && kind != ACCUM_KIND_BALANCE)
+		if (!reader_exists(&readers[i], def))
 			continue;
-		text = reader_text(&readers[i], reg, history);
+		text = reader_text(&readers[i], def);
 		appendStringInfo(sql, "DROP %s IF EXISTS %s;\n",
 						 readers[i].arguments == NULL ? "VIEW" : "FUNCTION", text);
 		pfree(text);

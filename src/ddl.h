@@ -15,8 +15,8 @@ extern void accum_ddl_register(StringInfo sql, const AccumRegisterDef *def);
 extern void accum_ddl_replace_functions(StringInfo sql, const AccumRegisterDef *def);
 extern void accum_ddl_add_deltas(StringInfo sql, const AccumRegisterDef *def);
 extern void accum_ddl_typed_readers(StringInfo sql, const AccumRegisterDef *def);
-extern char *accum_ddl_typed_reader(const char *reg, AccumKind kind, int n, bool *is_view);
-extern void accum_ddl_drop_functions(StringInfo sql, const char *reg, AccumKind kind, bool history);
+extern char *accum_ddl_typed_reader(const AccumRegisterDef *def, int n, bool *is_view);
+extern void accum_ddl_drop_functions(StringInfo sql, const AccumRegisterDef *def);
 extern void accum_ddl_partition(StringInfo sql, const char *reg, const char *partition,
 								const char *from, const char *to);
 

@@ -35,6 +35,7 @@
 #include "partition_keep.h"
 #include "pending.h"
 #include "query.h"
+#include "register_def.h"
 #include "registry.h"
 #include "stats.h"
 
@@ -71,6 +72,7 @@ definition_arguments(FunctionCallInfo fcinfo)
 		.attributes = PG_ARGISNULL(9) ? NULL : PG_GETARG_JSONB_P(9),
 		.year_start = PG_ARGISNULL(10) ? 0 : PG_GETARG_INT32(10),
 		.history = PG_ARGISNULL(12) ? false : PG_GETARG_BOOL(12),
+		.chart = text_argument(fcinfo, 13),
 	};
 	AccumRegisterDef *def = accum_definition_parse(&args);
 
@@ -78,11 +80,11 @@ definition_arguments(FunctionCallInfo fcinfo)
 	return def;
 }
 
-/* Insert a row into a registry table, as its owner; types are of the values. */
+/* Insert a row into a registry table, as its owner; nulls are as SPI takes them. */
 static void
-registry_insert(const char *sql, int n, Oid *types, Datum *values)
+registry_insert(const char *sql, int n, Oid *types, Datum *values, const char *nulls)
 {
-	int			result = SPI_execute_with_args(sql, n, types, values, NULL, false, 0);
+	int			result = SPI_execute_with_args(sql, n, types, values, nulls, false, 0);
 
 	if (result != SPI_OK_INSERT || SPI_processed != 1)
 		elog(ERROR, "SPI_execute_with_args returned %s", SPI_result_code_string(result));
@@ -92,7 +94,7 @@ static void
 registry_store(const AccumRegisterDef *def)
 {
 	Oid			types[] = {TEXTOID, TEXTOID, JSONBOID, JSONBOID, JSONBOID, TEXTOID,
-	TEXTOID, BOOLOID, TEXTOID, TEXTOID, INT4OID, JSONBOID, BOOLOID};
+	TEXTOID, BOOLOID, TEXTOID, TEXTOID, INT4OID, JSONBOID, BOOLOID, TEXTOID};
 	Datum		values[] = {
 		CStringGetTextDatum(def->name),
 		CStringGetTextDatum(accum_kind_name(def->kind)),
@@ -107,14 +109,18 @@ registry_store(const AccumRegisterDef *def)
 		Int32GetDatum(def->year_start),
 		JsonbPGetDatum(accum_limits_to_jsonb(def->limits, def->nlimits)),
 		BoolGetDatum(def->history),
+		def->chart == ACCUM_CHART_NONE ? (Datum) 0 : CStringGetTextDatum(accum_chart_name(def->chart)),
 	};
+	char		nulls[lengthof(types) + 1];
 
 	StaticAssertStmt(lengthof(types) == lengthof(values), "one type for each value");
+	memset(nulls, ' ', lengthof(types));
+	nulls[lengthof(types) - 1] = def->chart == ACCUM_CHART_NONE ? 'n' : ' ';
 	registry_insert("INSERT INTO " ACCUM_SCHEMA "._registers (name, kind, dimensions, resources, "
 					"attributes, totals_period, partition_by, high_write, recorder_type, "
-					"time_zone, year_start, limits, history) "
-					"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
-					lengthof(types), types, values);
+					"time_zone, year_start, limits, history, chart) "
+					"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+					lengthof(types), types, values, nulls);
 }
 
 /*
@@ -134,7 +140,7 @@ registry_store_seed(const char *name)
 				 errmsg("could not generate random values")));
 	values[1] = Int64GetDatum(seed);
 	registry_insert("INSERT INTO " ACCUM_SCHEMA "._register_seeds (name, seed) VALUES ($1, $2)",
-					lengthof(types), types, values);
+					lengthof(types), types, values, NULL);
 }
 
 /* Enter a relation in the registry, inside an accum_query_begin() as its owner. */
@@ -149,10 +155,10 @@ accum_registry_add_relation(const char *reg, AccumRole role)
 	};
 
 	registry_insert("INSERT INTO " ACCUM_SCHEMA "._register_relations (relation, register, role) "
-					"VALUES ($1, $2, $3)", lengthof(types), types, values);
+					"VALUES ($1, $2, $3)", lengthof(types), types, values, NULL);
 	if (role == ACCUM_DELTA)
 		registry_insert("INSERT INTO " ACCUM_SCHEMA "._delta_merges (register) VALUES ($1)",
-						1, &types[1], &values[1]);
+						1, &types[1], &values[1], NULL);
 }
 
 static void
@@ -341,7 +347,7 @@ accum_register_clear(PG_FUNCTION_ARGS)
 	accum_query_begin(&state, GetUserId());
 	for (AccumRole role = 0; role < ACCUM_ROLES; role++)
 	{
-		if (accum_register_has(reg, role))
+		if (role != ACCUM_ACCOUNTS && accum_register_has(reg, role))
 			(void) accum_guarded_run_newest(reg, reg->relations[role],
 											psprintf("TRUNCATE %s", reg->relation_names[role]),
 											0, NULL, NULL, SPI_OK_UTILITY);
@@ -360,7 +366,7 @@ drop_relations(AccumRegister *reg)
 	StringInfoData sql;
 
 	initStringInfo(&sql);
-	accum_ddl_drop_functions(&sql, reg->name, reg->kind, reg->history);
+	accum_ddl_drop_functions(&sql, accum_register_def(reg));
 	appendStringInfoString(&sql, "DROP TABLE ");
 	for (AccumRole role = 0; role < ACCUM_ROLES; role++)
 	{

@@ -23,6 +23,10 @@
 #include "names.h"
 #include "operator.h"
 #include "resource.h"
+#include "sides.h"
+
+/* <resource>_turnover_dr must fit 63 bytes. */
+#define MAX_LEDGER_RESOURCE_NAME 51
 
 static const char *const column_role_names[] = {"dimension", "resource", "attribute"};
 
@@ -30,11 +34,28 @@ static const char *const column_role_names[] = {"dimension", "resource", "attrib
 static const char *const resource_suffixes[] = {
 	"", "_receipt", "_expense", "_turnover", "_opening", "_closing", "_dr", "_cr"
 };
+static const char *const ledger_suffixes[] = {
+	"", "_dr", "_cr", "_balance", "_opening", "_opening_dr", "_opening_cr", "_turnover_dr",
+	"_turnover_cr", "_closing", "_closing_dr", "_closing_cr"
+};
 
 const char *
 accum_kind_name(AccumKind kind)
 {
-	return kind == ACCUM_KIND_BALANCE ? "balance" : "turnover";
+	static const char *const names[] = {
+		[ACCUM_KIND_BALANCE] = "balance",
+		[ACCUM_KIND_TURNOVER] = "turnover",
+		[ACCUM_KIND_LEDGER] = "ledger",
+	};
+
+	return names[kind];
+}
+
+/* The name of a chart's mode; NULL where there is no chart. */
+const char *
+accum_chart_name(AccumChart chart)
+{
+	return chart == ACCUM_CHART_STRICT ? "strict" : chart == ACCUM_CHART_OPEN ? "open" : NULL;
 }
 
 static void
@@ -263,6 +284,8 @@ column_from_object(AccumColumnRole role, JsonbContainer *object, int position)
 	char	   *name = NULL;
 	char	   *type = NULL;
 	bool		required = false;
+	bool		unbalanced = false;
+	AccumColumnDef column;
 	JsonbIterator *it = JsonbIteratorInit(object);
 	JsonbValue	v;
 	JsonbIteratorToken token = JsonbIteratorNext(&it, &v, true);
@@ -285,19 +308,24 @@ column_from_object(AccumColumnRole role, JsonbContainer *object, int position)
 		else if (strcmp(key, "required") == 0 && v.type == jbvBool &&
 				 role == ACCUM_COLUMN_DIMENSION)
 			required = v.val.boolean;
+		else if (strcmp(key, "balanced") == 0 && v.type == jbvBool &&
+				 role == ACCUM_COLUMN_RESOURCE)
+			unbalanced = !v.val.boolean;
 		else
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("unknown key or invalid value in %s %d: \"%s\"",
 							column_role_names[role], position, key),
-					 errhint("Keys are \"name\" and \"type\" (strings) and, for a dimension, \"required\" (true or false).")));
+					 errhint("Keys are \"name\" and \"type\" (strings) and, for a dimension, \"required\" (true or false), for a resource of a ledger \"balanced\" (true or false).")));
 	}
 	if (name == NULL || type == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("%s %d lacks \"%s\"", column_role_names[role], position,
 						name == NULL ? "name" : "type")));
-	return column_make(role, name, type, required);
+	column = column_make(role, name, type, required);
+	column.unbalanced = unbalanced;
+	return column;
 }
 
 /* Read {name: type, …} or [{"name": …, "type": …}, …]. */
@@ -369,21 +397,88 @@ name_add_unique(List **names, const char *name)
 	*names = lappend(*names, unconstify(char *, name));
 }
 
+/* The names of the columns that sides of a ledger's movements have, also in read functions. */
+static List *
+side_names(void)
+{
+	static const char *const suffixes[] = {"", "_dr", "_cr"};
+	List	   *names = NIL;
+
+	for (size_t s = 0; s < lengthof(suffixes); s++)
+	{
+		for (int i = 0; i < ACCUM_SIDE_COLUMNS; i++)
+			names = lappend(names, psprintf("%s%s", accum_side_columns[i], suffixes[s]));
+		names = lappend(names, psprintf("dim_hash%s", suffixes[s]));
+	}
+	for (int i = 0; i < ACCUM_SIDE_COLUMNS; i++)
+		names = lappend(names, psprintf("corr_%s", accum_side_columns[i]));
+	names = lappend(names, "account_name");
+	return names;
+}
+
+/* What a ledger asks of its columns, and what only a ledger has. */
+static void
+check_ledger(const AccumRegisterDef *def)
+{
+	if (def->kind == ACCUM_KIND_LEDGER && def->history)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("a ledger cannot have history"),
+				 errdetail("Reversals of postings are not written by the register: post them, with negative amounts, as documents of their own.")));
+	for (int i = 0; i < def->nresources; i++)
+	{
+		const AccumColumnDef *resource = &def->resources[i];
+
+		if (def->kind != ACCUM_KIND_LEDGER && resource->unbalanced)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("resource \"%s\" cannot be unbalanced", resource->name),
+					 errdetail("Only the movements of a ledger have two sides.")));
+		if (def->kind == ACCUM_KIND_LEDGER && strlen(resource->name) > MAX_LEDGER_RESOURCE_NAME)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("resource name \"%s\" is too long for a ledger", resource->name),
+					 errdetail("It may have %d bytes: columns of its read functions end in _turnover_dr.",
+							   MAX_LEDGER_RESOURCE_NAME)));
+		if (def->kind == ACCUM_KIND_LEDGER && strcmp(resource->sum_type, "double precision") == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("resource \"%s\" of a ledger cannot have type %s",
+							resource->name, resource->type),
+					 errdetail("Sums of this type are approximate: debits would not equal credits."),
+					 errhint("Use numeric or an integer type.")));
+	}
+	/* Movements and cells have columns of sides beside these. */
+	if (def->kind == ACCUM_KIND_LEDGER &&
+		(def->ndims + ACCUM_MAX_SIDES * ACCUM_SIDE_COLUMNS > ACCUM_MAX_COLUMNS ||
+		 def->nresources * ACCUM_MAX_SIDES > ACCUM_MAX_COLUMNS))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a ledger has at most %d dimensions and %d resources",
+						ACCUM_MAX_COLUMNS - ACCUM_MAX_SIDES * ACCUM_SIDE_COLUMNS,
+						ACCUM_MAX_COLUMNS / ACCUM_MAX_SIDES)));
+}
+
 /* No two columns of any relation of the register may share a name. */
 static void
 check_unique_names(const AccumRegisterDef *def)
 {
 	List	   *names = NIL;
 
+	if (def->kind == ACCUM_KIND_LEDGER)
+		names = side_names();
 	for (int i = 0; i < def->ndims; i++)
 		name_add_unique(&names, def->dims[i].name);
 	for (int i = 0; i < def->nattributes; i++)
 		name_add_unique(&names, def->attributes[i].name);
 	for (int i = 0; i < def->nresources; i++)
 	{
-		for (size_t s = 0; s < lengthof(resource_suffixes); s++)
-			name_add_unique(&names, psprintf("%s%s", def->resources[i].name,
-											 resource_suffixes[s]));
+		bool		ledger = def->kind == ACCUM_KIND_LEDGER;
+		const char *const *suffixes = ledger ? ledger_suffixes : resource_suffixes;
+		size_t		n = ledger ? lengthof(ledger_suffixes) : lengthof(resource_suffixes);
+
+		for (size_t s = 0; s < n; s++)
+			name_add_unique(&names, psprintf("%s%s", def->resources[i].name, suffixes[s]));
 	}
 }
 
@@ -411,8 +506,10 @@ options_parse(AccumRegisterDef *def, const AccumDefinitionArgs *args)
 		def->kind = ACCUM_KIND_BALANCE;
 	else if (args->kind != NULL && strcmp(args->kind, "turnover") == 0)
 		def->kind = ACCUM_KIND_TURNOVER;
+	else if (args->kind != NULL && strcmp(args->kind, "ledger") == 0)
+		def->kind = ACCUM_KIND_LEDGER;
 	else
-		invalid_option("kind", args->kind, "balance and turnover");
+		invalid_option("kind", args->kind, "balance, turnover and ledger");
 
 	if (args->totals_period == NULL ||
 		!accum_unit_from_name(args->totals_period, &def->totals_period) ||
@@ -437,6 +534,18 @@ options_parse(AccumRegisterDef *def, const AccumDefinitionArgs *args)
 	def->year_start = args->year_start;
 	def->high_write = def->has_deltas = args->high_write;
 	def->history = args->history;
+
+	if (args->chart != NULL && strcmp(args->chart, "strict") == 0)
+		def->chart = ACCUM_CHART_STRICT;
+	else if (args->chart != NULL && strcmp(args->chart, "open") == 0)
+		def->chart = ACCUM_CHART_OPEN;
+	else if (args->chart != NULL)
+		invalid_option("chart", args->chart, "open and strict");
+	if (def->chart != ACCUM_CHART_NONE && def->kind != ACCUM_KIND_LEDGER)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a register of kind %s cannot have a chart of accounts",
+						accum_kind_name(def->kind))));
 }
 
 /*
@@ -473,6 +582,7 @@ accum_definition_parse(const AccumDefinitionArgs *args)
 	if (args->attributes != NULL)
 		def->attributes = columns_parse(ACCUM_COLUMN_ATTRIBUTE, "attributes",
 										args->attributes, &def->nattributes);
+	check_ledger(def);
 	check_unique_names(def);
 	return def;
 }
@@ -524,6 +634,7 @@ accum_definition_extend(const AccumRegisterDef *def, const AccumAdditionArgs *ar
 				   &extended->resources, &extended->nresources);
 	columns_extend(ACCUM_COLUMN_ATTRIBUTE, "add_attributes", args->attributes,
 				   &extended->attributes, &extended->nattributes);
+	check_ledger(extended);
 	check_unique_names(extended);
 	return extended;
 }
@@ -560,6 +671,13 @@ accum_columns_to_jsonb(const AccumColumnDef *columns, int ncolumns)
 
 			push_string(&state, WJB_KEY, "required");
 			(void) pushJsonbValue(&state, WJB_VALUE, &yes);
+		}
+		if (columns[i].unbalanced)
+		{
+			JsonbValue	no = {.type = jbvBool,.val.boolean = false};
+
+			push_string(&state, WJB_KEY, "balanced");
+			(void) pushJsonbValue(&state, WJB_VALUE, &no);
 		}
 		(void) pushJsonbValue(&state, WJB_END_OBJECT, NULL);
 	}

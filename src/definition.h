@@ -13,8 +13,17 @@
 typedef enum AccumKind
 {
 	ACCUM_KIND_BALANCE,
-	ACCUM_KIND_TURNOVER
+	ACCUM_KIND_TURNOVER,
+	ACCUM_KIND_LEDGER
 } AccumKind;
+
+/* The chart of accounts that a ledger may have. */
+typedef enum AccumChart
+{
+	ACCUM_CHART_NONE,
+	ACCUM_CHART_OPEN,			/* accounts need not be in it */
+	ACCUM_CHART_STRICT
+} AccumChart;
 
 typedef enum AccumColumnRole
 {
@@ -31,7 +40,10 @@ typedef struct AccumColumnDef
 	char	   *cast_type;		/* type without its modifier, for casts */
 	char	   *equal_operator; /* dimensions only: OPERATOR(schema.=) */
 	char	   *sum_type;		/* resources only: type of sums in read functions */
+	char	   *collation;		/* in tables, in SQL; NULL for that of the type */
+	char	   *preset;			/* default in movements, in SQL; NULL for none */
 	bool		required;		/* dimensions only: NULL is refused */
+	bool		unbalanced;		/* resources of ledgers only: each side has its own value */
 } AccumColumnDef;
 
 /* A limit of balances: an SQL expression that must not become false. */
@@ -63,6 +75,7 @@ typedef struct AccumRegisterDef
 	int			year_start;		/* first month of a year, 1 to 12 */
 	int			nlimits;
 	AccumLimitDef *limits;
+	AccumChart	chart;
 } AccumRegisterDef;
 
 #ifndef FRONTEND
@@ -83,6 +96,7 @@ typedef struct AccumDefinitionArgs
 	Jsonb	   *attributes;
 	int			year_start;
 	bool		history;
+	const char *chart;
 } AccumDefinitionArgs;
 
 /* The arguments of register_alter that add columns; NULL where SQL had NULL. */
@@ -99,6 +113,7 @@ extern AccumRegisterDef *accum_definition_extend(const AccumRegisterDef *def,
 extern AccumColumnDef accum_column_def(AccumColumnRole role, char *name, Oid type,
 									   int32 typmod, bool required);
 extern const char *accum_kind_name(AccumKind kind);
+extern const char *accum_chart_name(AccumChart chart);
 extern Jsonb *accum_columns_to_jsonb(const AccumColumnDef *columns, int ncolumns);
 #endif							/* FRONTEND */
 

@@ -390,7 +390,8 @@ accum_delta_set_add(AccumDeltaSet *set, const AccumMovement *movement)
 		Datum		value = movement->resources[i];
 
 		accum_sum_add_value(&entry->deltas[i].net, type, value, movement->sign);
-		if (accum_is_receipt(accum_value_sign(type, value), movement->reversal))
+		if (accum_register_keeps_receipts(set->reg) &&
+			accum_is_receipt(accum_value_sign(type, value), movement->reversal))
 			accum_sum_add_value(&entry->deltas[i].receipt, type, value, movement->sign);
 	}
 	MemoryContextSwitchTo(old);

@@ -265,7 +265,7 @@ find_row(Writer *writer, int64 dim_hash, AccumDay unit)
 static int
 sums_each(const Writer *writer)
 {
-	return accum_row_by_unit(writer->role) ? 2 : 1;
+	return accum_row_has_receipts(writer->reg, writer->role) ? 2 : 1;
 }
 
 /* The resource whose sum, at position i of the sums, does not fit its column. */

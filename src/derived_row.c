@@ -21,11 +21,18 @@
 /* Where failures are noted; see accum_row_note_failures. */
 static AccumRowFailures *noting = NULL;
 
-/* Is it kept by unit, with receipts?  Totals and deltas are. */
+/* Is it kept by unit?  Totals and deltas are. */
 bool
 accum_row_by_unit(AccumRole role)
 {
 	return role != ACCUM_BALANCE_CACHE;
+}
+
+/* Has it beside each resource the sum of its receipts? */
+bool
+accum_row_has_receipts(const AccumRegister *reg, AccumRole role)
+{
+	return accum_row_by_unit(role) && accum_register_keeps_receipts(reg);
 }
 
 /* Does it say which movement was the last? */
@@ -56,7 +63,8 @@ shape_create(AccumRegister *reg, AccumRole role)
 {
 	bool		by_unit = accum_row_by_unit(role);
 	bool		has_version = role == ACCUM_BALANCE_CACHE;
-	int			natts = 2 + reg->ndims + (by_unit ? 1 + 2 * reg->nresources : reg->nresources)
+	bool		has_receipts = accum_row_has_receipts(reg, role);
+	int			natts = 2 + reg->ndims + (by_unit ? 1 : 0) + (has_receipts ? 2 : 1) * reg->nresources
 		+ (has_last(role) ? 2 : 0) + (has_version ? 1 : 0);
 	AccumRowShape *shape = palloc0(sizeof(AccumRowShape));
 	int			n = 0;
@@ -77,7 +85,7 @@ shape_create(AccumRegister *reg, AccumRole role)
 
 		n = shape_add(reg, role, shape, n, resource->name, resource->type, resource->typmod,
 					  InvalidOid);
-		if (by_unit)
+		if (has_receipts)
 			n = shape_add(reg, role, shape, n, psprintf("%s_receipt", resource->name),
 						  resource->type, resource->typmod, InvalidOid);
 	}
@@ -319,7 +327,7 @@ accum_row_fill(AccumRegister *reg, AccumRole role, AccumRowKind kind, bool wide,
 	{
 		fill_sum(reg, role, kind, wide, entry, &entry->deltas[i].net, &reg->resources[i],
 				 slot, n++, &split);
-		if (accum_row_by_unit(role))
+		if (accum_row_has_receipts(reg, role))
 			fill_sum(reg, role, kind, wide, entry, &entry->deltas[i].receipt, &reg->resources[i],
 					 slot, n++, &split);
 	}

@@ -47,6 +47,7 @@ typedef struct AccumRowFailures
 } AccumRowFailures;
 
 extern bool accum_row_by_unit(AccumRole role);
+extern bool accum_row_has_receipts(const AccumRegister *reg, AccumRole role);
 extern const AccumRowShape *accum_row_shape(AccumRegister *reg, AccumRole role);
 extern void accum_row_append_columns(StringInfo sql, AccumRegister *reg, AccumRole role,
 									 const char *prefix, int first);

@@ -71,7 +71,7 @@ addition_sql(AccumRegister *reg, AccumRole role)
 	for (int i = 0; i < reg->nresources; i++)
 	{
 		append_addition(&sql, reg->resources[i].name);
-		if (accum_row_by_unit(role))
+		if (accum_row_has_receipts(reg, role))
 			append_addition(&sql, psprintf("%s_receipt", reg->resources[i].name));
 	}
 	if (role == ACCUM_BALANCE_CACHE)

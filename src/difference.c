@@ -61,10 +61,11 @@ struct AccumDifference
 static AccumColumn *
 value_column(AccumRegister *reg, int i)
 {
-	if (i < reg->ndims)
-		return &reg->dims[i];
-	i -= reg->ndims;
-	return i < reg->nresources ? &reg->resources[i] : &reg->attributes[i - reg->nresources];
+	if (i < reg->nrow_dims)
+		return &reg->row_dims[i];
+	i -= reg->nrow_dims;
+	return i < reg->nrow_resources ? &reg->row_resources[i]
+		: &reg->attributes[i - reg->nrow_resources];
 }
 
 static uint64
@@ -139,7 +140,7 @@ accum_difference_create(AccumRegister *reg, AccumBatch *wanted, bool with_attrib
 
 	difference->reg = reg;
 	difference->wanted = wanted;
-	difference->nvalues = reg->ndims + reg->nresources + (with_attributes ? reg->nattributes : 0);
+	difference->nvalues = reg->nrow_dims + reg->nrow_resources + (with_attributes ? reg->nattributes : 0);
 	difference->rows = palloc_extended(sizeof(WantedRow) * Max(wanted->nrows, 1),
 									   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	difference->chains = chains_create(CurrentMemoryContext, wanted->nrows, NULL);

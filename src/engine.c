@@ -29,6 +29,7 @@
 #include "utils/timestamp.h"
 
 #include "cell.h"
+#include "chart.h"
 #include "closing.h"
 #include "delta_set.h"
 #include "derived.h"
@@ -39,6 +40,7 @@
 #include "pending.h"
 #include "query.h"
 #include "resource.h"
+#include "side_values.h"
 #include "stats.h"
 
 struct AccumChange
@@ -134,18 +136,38 @@ accum_change_begin(AccumRegister *reg)
 /*
  * Add a movement to a change: one that was written, and whose recorder is told, or
  * one that was removed.  Every movement that changes passes here, so here is where
- * closed periods are kept closed.
+ * closed periods are kept closed, and accounts are looked up.
  */
 void
-accum_change_add(AccumChange *change, const AccumMovement *movement, Datum recorder)
+accum_change_add(AccumChange *change, const AccumMovementRow *stored, Datum recorder)
 {
-	accum_closing_check(change->reg, movement->day, movement->dims, movement->nulls,
-						movement->sign > 0);
-	accum_delta_set_add(change->set, movement);
-	if (movement->sign > 0)
-		accum_documents_add(change->documents, recorder, movement->day);
-	accum_stats_add(change->reg, movement->sign > 0 ? ACCUM_STAT_MOVEMENTS_IN
-					: ACCUM_STAT_MOVEMENTS_OUT, 1);
+	AccumRegister *reg = change->reg;
+
+	for (int side = 0; side < reg->nsides; side++)
+	{
+		AccumSideValues cell = accum_side_values(reg, side, stored->dims, stored->nulls,
+												 stored->resources);
+		AccumMovement movement = {
+			.dim_hash = stored->hashes[side],
+			.day = stored->day,
+			.sign = stored->sign,
+			.reversal = stored->reversal,
+			.check_hash = stored->check_hash,
+			.recorded_at = stored->recorded_at,
+			.id = stored->id,
+			.dims = cell.dims,
+			.nulls = cell.nulls,
+			.resources = cell.resources,
+		};
+
+		accum_closing_check(reg, movement.day, cell.dims, cell.nulls, movement.sign > 0);
+		if (movement.sign > 0)
+			accum_chart_check(reg, cell.dims, cell.nulls);
+		accum_delta_set_add(change->set, &movement);
+	}
+	if (stored->sign > 0)
+		accum_documents_add(change->documents, recorder, stored->day);
+	accum_stats_add(reg, stored->sign > 0 ? ACCUM_STAT_MOVEMENTS_IN : ACCUM_STAT_MOVEMENTS_OUT, 1);
 }
 
 /* Apply the change. */
@@ -184,12 +206,12 @@ value_fetch(const TupleTableSlot *slot, AttrNumber attnum)
 
 /* Is the period, and is each number, of a written row still one that is allowed? */
 static void
-check_written(AccumRegister *reg, const AccumMovement *movement, TimestampTz period)
+check_written(AccumRegister *reg, const AccumMovementRow *stored, TimestampTz period)
 {
 	bool		right = accum_period_valid(&reg->zone, period);
 
-	for (int i = 0; i < reg->nresources; i++)
-		right = right && accum_value_finite(reg->resources[i].type, movement->resources[i]);
+	for (int i = 0; i < reg->nrow_resources; i++)
+		right = right && accum_value_finite(reg->row_resources[i].type, stored->resources[i]);
 	if (!right)
 		accum_cell_changed(reg);
 }
@@ -206,7 +228,7 @@ change_add_row(AccumChange *change, TupleTableSlot *slot, int sign, Datum *dims,
 			   bool *nulls)
 {
 	AccumRegister *reg = change->reg;
-	AccumMovement movement = {
+	AccumMovementRow stored = {
 		.sign = sign,
 		.check_hash = sign > 0,
 		.dims = dims,
@@ -217,25 +239,27 @@ change_add_row(AccumChange *change, TupleTableSlot *slot, int sign, Datum *dims,
 
 	slot_getallattrs(slot);
 	period = DatumGetTimestampTz(value_fetch(slot, reg->period_attnum));
-	for (int i = 0; i < reg->nresources; i++)
-		check_not_null(slot, reg->resources[i].attnum);
-	accum_columns_fetch(slot, reg->dims, NULL, reg->ndims, dims, nulls);
-	accum_columns_fetch(slot, reg->resources, NULL, reg->nresources, resources, nulls + reg->ndims);
-	movement.dim_hash = DatumGetInt64(value_fetch(slot, reg->hash_attnum));
-	movement.recorded_at = DatumGetTimestampTz(value_fetch(slot, reg->recorded_at_attnum));
-	movement.id = *DatumGetUUIDP(value_fetch(slot, reg->id_attnum));
+	for (int i = 0; i < reg->nrow_resources; i++)
+		check_not_null(slot, reg->row_resources[i].attnum);
+	accum_columns_fetch(slot, reg->row_dims, NULL, reg->nrow_dims, dims, nulls);
+	accum_columns_fetch(slot, reg->row_resources, NULL, reg->nrow_resources, resources,
+						nulls + reg->nrow_dims);
+	for (int s = 0; s < reg->nsides; s++)
+		stored.hashes[s] = DatumGetInt64(value_fetch(slot, reg->sides[s].hash_attnum));
+	stored.recorded_at = DatumGetTimestampTz(value_fetch(slot, reg->recorded_at_attnum));
+	stored.id = *DatumGetUUIDP(value_fetch(slot, reg->id_attnum));
 	if (reg->history)
 	{
 		int			column = reg->reverses_period_attnum - 1;
 
-		movement.reversal = accum_reversal_of(period, DatumGetTimestampTz(slot->tts_values[column]),
+		stored.reversal = accum_reversal_of(period, DatumGetTimestampTz(slot->tts_values[column]),
 											  slot->tts_isnull[column]);
 	}
 	if (sign > 0)
-		check_written(reg, &movement, period);
+		check_written(reg, &stored, period);
 	accum_horizon_check_period(reg, period);
-	movement.day = accum_zone_day(&reg->zone, period);
-	accum_change_add(change, &movement,
+	stored.day = accum_zone_day(&reg->zone, period);
+	accum_change_add(change, &stored,
 					 sign > 0 ? value_fetch(slot, reg->recorder.attnum) : (Datum) 0);
 }
 
@@ -246,9 +270,9 @@ change_add_rows(AccumChange *change, TupleDesc desc, Tuplestorestate *rows, int 
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
 	MemoryContext row_context = AllocSetContextCreate(CurrentMemoryContext, "accum movement",
 													  ALLOCSET_SMALL_SIZES);
-	Datum	   *dims = palloc(sizeof(Datum) * (reg->ndims + 1));
-	Datum	   *resources = palloc(sizeof(Datum) * reg->nresources);
-	bool	   *nulls = palloc(sizeof(bool) * (reg->ndims + reg->nresources));
+	Datum	   *dims = palloc(sizeof(Datum) * (reg->nrow_dims + 1));
+	Datum	   *resources = palloc(sizeof(Datum) * reg->nrow_resources);
+	bool	   *nulls = palloc(sizeof(bool) * (reg->nrow_dims + reg->nrow_resources));
 
 	tuplestore_select_read_pointer(rows, 0);
 	tuplestore_rescan(rows);

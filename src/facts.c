@@ -21,6 +21,7 @@
 #include "progress.h"
 #include "query.h"
 #include "side.h"
+#include "side_values.h"
 #include "table_rows.h"
 
 /* How many facts are fetched at once. */
@@ -42,9 +43,9 @@ accum_totals_unit(AccumRole role)
 
 /* What a derived table keeps of each resource: the net sum, the receipts. */
 int
-accum_sums_kept(AccumRole role)
+accum_sums_kept(const AccumRegister *reg, AccumRole role)
 {
-	return accum_is_totals(role) ? 2 : 1;
+	return accum_is_totals(role) && accum_register_keeps_receipts(reg) ? 2 : 1;
 }
 
 /* The column of the net sum (0) or the receipts (1) of a resource. */
@@ -73,7 +74,7 @@ accum_append_compared(StringInfo sql, AccumRegister *reg, AccumRole role, const 
 	accum_append_dims(sql, reg, prefix);
 	for (int i = 0; i < reg->nresources; i++)
 	{
-		for (int s = 0; s < accum_sums_kept(role); s++)
+		for (int s = 0; s < accum_sums_kept(reg, role); s++)
 			appendStringInfo(sql, ", %s%s", prefix, accum_sum_name(reg, i, s));
 	}
 }
@@ -98,7 +99,7 @@ accum_append_stored(StringInfo sql, AccumRegister *reg, AccumRole role)
 	accum_append_dims(sql, reg, "s.");
 	for (int i = 0; i < reg->nresources; i++)
 	{
-		for (int n = 0; n < accum_sums_kept(role); n++)
+		for (int n = 0; n < accum_sums_kept(reg, role); n++)
 			appendStringInfo(sql, ", pg_catalog.sum(s.%s) AS %s", accum_sum_name(reg, i, n),
 							 accum_sum_name(reg, i, n));
 	}
@@ -169,19 +170,23 @@ append_live(StringInfo sql, AccumRegister *reg, const AccumFactsScope *scope)
 		const char *name = accum_sum_name(reg, i, 0);
 
 		appendStringInfo(sql, ", pg_catalog.sum(m.%s) AS %s", name, name);
-		appendStringInfo(sql, ", COALESCE(pg_catalog.sum(m.%s) FILTER (WHERE ", name);
-		accum_append_is_receipt(sql, "m", name, reg->history);
-		appendStringInfo(sql, "), 0) AS %s", accum_sum_name(reg, i, 1));
+		if (accum_register_keeps_receipts(reg))
+		{
+			appendStringInfo(sql, ", COALESCE(pg_catalog.sum(m.%s) FILTER (WHERE ", name);
+			accum_append_is_receipt(sql, "m", name, reg->history);
+			appendStringInfo(sql, "), 0) AS %s", accum_sum_name(reg, i, 1));
+		}
 	}
 
 	/* Identifiers are ordered by time. */
 	appendStringInfoString(sql, ", ");
 	append_count(sql, reg);
-	appendStringInfo(sql, " AS movements_count, "
+	appendStringInfoString(sql, " AS movements_count, "
 					 "pg_catalog.max(m.recorded_at) AS last_movement_at, "
 					 "pg_catalog.max(m.id::pg_catalog.text COLLATE \"C\")::pg_catalog.uuid AS last_movement_id "
-					 "FROM %s m WHERE " ACCUM_SCHEMA "._progress_row()",
-					 reg->relation_names[ACCUM_MOVEMENTS]);
+					 "FROM ");
+	accum_sides_append_rows(sql, reg, "m");
+	appendStringInfoString(sql, " WHERE " ACCUM_SCHEMA "._progress_row()");
 	append_condition(sql, scope);
 	if (accum_horizon_set(reg))
 	{
@@ -214,7 +219,10 @@ append_archived(StringInfo sql, AccumRegister *reg, const AccumFactsScope *scope
 	appendStringInfoString(sql, "SELECT m.dim_hash, m.period");
 	accum_append_dims(sql, reg, "m.");
 	for (int i = 0; i < reg->nresources; i++)
-		appendStringInfo(sql, ", m.%s, m.%s", accum_sum_name(reg, i, 0), accum_sum_name(reg, i, 1));
+	{
+		for (int s = 0; s < accum_sums_kept(reg, role); s++)
+			appendStringInfo(sql, ", m.%s", accum_sum_name(reg, i, s));
+	}
 	appendStringInfoString(sql, ", m.movements_count, NULL, NULL FROM (");
 	accum_append_stored(sql, reg, role);
 	appendStringInfo(sql, ") m WHERE m.period OPERATOR(pg_catalog.<) '%s'::pg_catalog.date "
@@ -222,9 +230,9 @@ append_archived(StringInfo sql, AccumRegister *reg, const AccumFactsScope *scope
 	append_condition(sql, scope);
 }
 
-/* About how many movements are there? */
+/* About how many rows will be read?  Movements, once for each of their sides. */
 static int64
-estimate_movements(AccumRegister *reg)
+estimate_rows(AccumRegister *reg)
 {
 	Oid			default_partition = accum_partition_default(reg);
 	int64		n = 0;
@@ -232,7 +240,8 @@ estimate_movements(AccumRegister *reg)
 
 	foreach(lc, accum_partitions_list(reg))
 		n += accum_estimate_rows(((AccumPartition *) lfirst(lc))->oid);
-	return n + (OidIsValid(default_partition) ? accum_estimate_rows(default_partition) : 0);
+	n += OidIsValid(default_partition) ? accum_estimate_rows(default_partition) : 0;
+	return n * reg->nsides;
 }
 
 /*
@@ -258,7 +267,7 @@ accum_facts_collect(AccumFacts *facts, AccumRegister *reg, const AccumFactsScope
 	facts->rows = tuplestore_begin_heap(false, false, work_mem);
 	facts->desc = NULL;
 
-	accum_progress_reading(estimate_movements(reg));
+	accum_progress_reading(estimate_rows(reg));
 	accum_query_begin(&state, scope->role);
 	plan = accum_query_prepare(sql.data, 0, NULL, false);
 	portal = SPI_cursor_open(NULL, plan, NULL, NULL, true);
@@ -317,7 +326,7 @@ accum_append_truth(StringInfo sql, AccumRegister *reg, AccumRole role)
 	accum_append_dims(sql, reg, "f.");
 	for (int i = 0; i < reg->nresources; i++)
 	{
-		for (int s = 0; s < accum_sums_kept(role); s++)
+		for (int s = 0; s < accum_sums_kept(reg, role); s++)
 			appendStringInfo(sql, ", pg_catalog.sum(f.%s) AS %s", accum_sum_name(reg, i, s),
 							 accum_sum_name(reg, i, s));
 	}

@@ -29,7 +29,7 @@ typedef struct AccumFacts
 
 extern const char *accum_totals_unit(AccumRole role);
 extern bool accum_is_totals(AccumRole role);
-extern int	accum_sums_kept(AccumRole role);
+extern int	accum_sums_kept(const AccumRegister *reg, AccumRole role);
 extern const char *accum_sum_name(AccumRegister *reg, int resource, int sum);
 extern void accum_append_dims(StringInfo sql, AccumRegister *reg, const char *prefix);
 extern void accum_append_date(StringInfo sql, AccumDay day);

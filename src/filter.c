@@ -63,7 +63,7 @@ accum_filter_parse(AccumRegister *reg, Jsonb *json)
 		if (i < 0)
 			accum_unknown_dimension(reg, pnstrdup(v.val.string.val, v.val.string.len));
 		(void) JsonbIteratorNext(&it, &v, true);
-		if (v.type == jbvBinary)
+		if (v.type == jbvBinary && reg->dims[i].type != JSONBOID)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("value of dimension \"%s\" must not be an array or an object",

@@ -77,8 +77,11 @@ take_sql(AccumRegister *reg)
 	for (int i = 0; i < reg->ndims; i++)
 		appendStringInfo(&sql, ", t.%s", accum_ident(reg->dims[i].name, ""));
 	for (int i = 0; i < reg->nresources; i++)
-		appendStringInfo(&sql, ", t.%s, t.%s", accum_ident(reg->resources[i].name, ""),
-						 accum_ident(reg->resources[i].name, "_receipt"));
+	{
+		appendStringInfo(&sql, ", t.%s", accum_ident(reg->resources[i].name, ""));
+		if (accum_register_keeps_receipts(reg))
+			appendStringInfo(&sql, ", t.%s", accum_ident(reg->resources[i].name, "_receipt"));
+	}
 	return sql.data;
 }
 
@@ -94,14 +97,15 @@ check_taken(AccumRegister *reg)
 {
 	TupleDesc	desc = SPI_tuptable->tupdesc;
 	static const Oid fixed[] = {INT8OID, DATEOID, INT8OID, TIMESTAMPTZOID, UUIDOID};
+	int			sums_each = accum_register_keeps_receipts(reg) ? 2 : 1;
 	bool		same = true;
 
 	for (int i = 0; i < TAKE_FIXED; i++)
 		same = same && TupleDescAttr(desc, i)->atttypid == fixed[i];
 	for (int i = 0; i < reg->ndims; i++)
 		same = same && TupleDescAttr(desc, TAKE_FIXED + i)->atttypid == reg->dims[i].type;
-	for (int i = 0; i < 2 * reg->nresources; i++)
-		same = same && TupleDescAttr(desc, TAKE_FIXED + reg->ndims + i)->atttypid == reg->resources[i / 2].type;
+	for (int i = 0; i < sums_each * reg->nresources; i++)
+		same = same && TupleDescAttr(desc, TAKE_FIXED + reg->ndims + i)->atttypid == reg->resources[i / sums_each].type;
 	if (!same)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -138,6 +142,8 @@ add_delta(AccumRegister *reg, AccumDeltaSet *set, HeapTuple row, AccumDeltaEntry
 		value = take_value(row, ++column, &isnull);
 		if (!isnull)
 			accum_sum_add_value(&entry->deltas[i].net, type, value, 1);
+		if (!accum_register_keeps_receipts(reg))
+			continue;
 		value = take_value(row, ++column, &isnull);
 		if (!isnull)
 			accum_sum_add_value(&entry->deltas[i].receipt, type, value, 1);

@@ -6,7 +6,8 @@
  * take, \dp shows and dumps carry along; nothing else is kept of them.  A right is
  * one or more of these lines:
  *
- *		read	SELECT on movements, deltas, derived tables and the view of balances
+ *		read	SELECT on movements, deltas, derived tables, chart of accounts and the view
+ *				of balances
  *		post	SELECT, INSERT and DELETE on movements
  *		admin	TRUNCATE on movements, which by itself is refused to everybody:
  *				there it says who may keep the register (AccumAccess)
@@ -173,7 +174,7 @@ change_derived(const Grant *grant, bool give)
 {
 	char	   *view = psprintf("%s_balances", grant->reg->name);
 
-	for (AccumRole role = ACCUM_DELTA; role < ACCUM_ROLES; role++)
+	for (AccumRole role = ACCUM_ACCOUNTS; role < ACCUM_ROLES; role++)
 	{
 		if (accum_register_has(grant->reg, role))
 			run_command(grant, give, "SELECT", grant->reg->relation_names[role]);

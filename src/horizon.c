@@ -61,6 +61,20 @@ accum_horizon_check_document(AccumRegister *reg, AccumDay unit)
 				 errhint("Post a document that corrects it at a later time.")));
 }
 
+/* Refuse a question for the movements of [from, to) themselves, if some are archived. */
+void
+accum_horizon_check_movements(AccumRegister *reg, TimestampTz from, TimestampTz to)
+{
+	if (accum_horizon_set(reg) && from < to &&
+		from < accum_zone_day_start(&reg->zone, reg->archived_before))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the movements that are asked for are archived"),
+				 errdetail("Movements of register \"%s\" before %s are archived.", reg->name,
+						   accum_horizon_text(reg)),
+				 errhint("Ask for movements since that day.")));
+}
+
 /* Refuse a question that needs the movements of [from, to), if some are archived. */
 void
 accum_horizon_check_detail(AccumRegister *reg, TimestampTz from, TimestampTz to)

@@ -12,6 +12,7 @@ extern char *accum_horizon_text(const AccumRegister *reg);
 extern void accum_horizon_check_period(AccumRegister *reg, TimestampTz period);
 extern void accum_horizon_check_document(AccumRegister *reg, AccumDay unit);
 extern void accum_horizon_check_known(AccumRegister *reg, TimestampTz known_at);
+extern void accum_horizon_check_movements(AccumRegister *reg, TimestampTz from, TimestampTz to);
 extern void accum_horizon_check_detail(AccumRegister *reg, TimestampTz from, TimestampTz to);
 
 #endif							/* ACCUM_HORIZON_H */

@@ -59,8 +59,8 @@ accum_movements_count(PG_FUNCTION_ARGS)
 	count = accum_query_value(*plan, NULL, &isnull);
 	accum_query_end(&state);
 
-	/* Totals have the archived ones, too. */
-	PG_RETURN_INT64(DatumGetInt64(count) - reg->archived_movements);
+	/* Totals count each of its sides, and have the archived ones, too. */
+	PG_RETURN_INT64(DatumGetInt64(count) / reg->nsides - reg->archived_movements);
 }
 
 /*

@@ -124,6 +124,31 @@ has_guard(Relation relation)
 	return false;
 }
 
+/* The columns by which a side's cells are looked for, and those that are summed. */
+static AccumCellColumns
+side_columns(const AccumLeaf *leaf, const AccumRegister *reg, int s)
+{
+	const AccumSide *side = &reg->sides[s];
+	AttrNumber *dims = palloc(sizeof(AttrNumber) * (reg->ndims + 1));
+	AttrNumber *resources = palloc(sizeof(AttrNumber) * reg->nresources);
+
+	for (int i = 0; i < reg->ndims; i++)
+		dims[i] = leaf->dims[reg->nsides == 1 ? i : side->dims[i]];
+	for (int i = 0; i < reg->nresources; i++)
+	{
+		int			place = reg->nsides == 1 ? i : side->resources[i];
+
+		resources[i] = place >= 0 ? leaf->resources[place] : InvalidAttrNumber;
+	}
+	return (AccumCellColumns) {
+		.dim_hash = leaf->hashes[s],
+		.period = leaf->period,
+		.dims = dims,
+		.resources = resources,
+		.period_type = TIMESTAMPTZOID,
+	};
+}
+
 static void
 leaf_load(AccumLeaf *leaf, Relation relation)
 {
@@ -152,12 +177,16 @@ leaf_load(AccumLeaf *leaf, Relation relation)
 	leaf->recorder = leaf_attnum(oid, "recorder");
 	leaf->period = leaf_attnum(oid, "period");
 	leaf->movement_type = leaf_attnum(oid, "movement_type");
-	leaf->dim_hash = leaf_attnum(oid, "dim_hash");
 	leaf->reverses[0] = reg->history ? leaf_attnum(oid, "reverses") : InvalidAttrNumber;
 	leaf->reverses[1] = reg->history ? leaf_attnum(oid, "reverses_period") : InvalidAttrNumber;
-	leaf->dims = accum_columns_attnums(oid, reg->dims, reg->ndims);
-	leaf->resources = accum_columns_attnums(oid, reg->resources, reg->nresources);
+	leaf->dims = accum_columns_attnums(oid, reg->row_dims, reg->nrow_dims);
+	leaf->resources = accum_columns_attnums(oid, reg->row_resources, reg->nrow_resources);
 	leaf->attributes = accum_columns_attnums(oid, reg->attributes, reg->nattributes);
+	for (int s = 0; s < reg->nsides; s++)
+	{
+		leaf->hashes[s] = leaf_attnum(oid, reg->sides[s].hash_name);
+		leaf->sides[s] = side_columns(leaf, reg, s);
+	}
 	MemoryContextSwitchTo(old);
 	leaf->valid = true;
 }
@@ -195,15 +224,9 @@ accum_leaf_register(Relation relation, AccumLeaf **leaf)
 	return leaf_parent_register(*leaf, relation);
 }
 
-/* The columns by which cells are looked for in a partition, and those that are summed. */
+/* The columns by which cells of a side are looked for in a partition, and those that are summed. */
 AccumCellColumns
-accum_leaf_cell_columns(const AccumLeaf *leaf)
+accum_leaf_cell_columns(const AccumLeaf *leaf, int side)
 {
-	return (AccumCellColumns) {
-		.dim_hash = leaf->dim_hash,
-		.period = leaf->period,
-		.dims = leaf->dims,
-		.resources = leaf->resources,
-		.period_type = TIMESTAMPTZOID,
-	};
+	return leaf->sides[side];
 }

@@ -19,15 +19,16 @@ typedef struct AccumLeaf
 	AttrNumber	recorder;
 	AttrNumber	period;
 	AttrNumber	movement_type;
-	AttrNumber	dim_hash;
+	AttrNumber	hashes[ACCUM_MAX_SIDES];
 	AttrNumber	reverses[2];	/* and reverses_period, only with history */
-	AttrNumber *dims;
+	AttrNumber *dims;			/* of movements, as all these */
 	AttrNumber *resources;
 	AttrNumber *attributes;
+	AccumCellColumns sides[ACCUM_MAX_SIDES];
 } AccumLeaf;
 
 extern void accum_leaf_init(void);
-extern AccumCellColumns accum_leaf_cell_columns(const AccumLeaf *leaf);
+extern AccumCellColumns accum_leaf_cell_columns(const AccumLeaf *leaf, int side);
 extern AccumRegister *accum_leaf_register(Relation relation, AccumLeaf **leaf);
 
 #endif							/* ACCUM_LEAF_H */

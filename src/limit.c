@@ -38,6 +38,7 @@
 #include "compat.h"
 #include "limit.h"
 #include "names.h"
+#include "sides.h"
 
 /* A register may have so many limits. */
 #define MAX_LIMITS 100
@@ -438,7 +439,7 @@ accum_limits_refuse_high_write(void)
 static void
 check_register(const AccumRegisterDef *def)
 {
-	if (def->nlimits > 0 && def->kind != ACCUM_KIND_BALANCE)
+	if (def->nlimits > 0 && def->kind == ACCUM_KIND_TURNOVER)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a register of kind %s cannot have limits", accum_kind_name(def->kind)),
@@ -473,16 +474,17 @@ add_columns(AccumLimitColumn *columns, const AccumColumnDef *defs, int n)
 void
 accum_limits_define(AccumRegisterDef *def, Jsonb *json)
 {
-	AccumLimitColumn *columns = palloc(sizeof(AccumLimitColumn) * (def->ndims + def->nresources));
+	const AccumRegisterDef *cells = accum_def_cells(def);
+	int			ncolumns = cells->ndims + cells->nresources;
+	AccumLimitColumn *columns = palloc(sizeof(AccumLimitColumn) * ncolumns);
 
 	def->nlimits = 0;
 	if (json == NULL)
 		return;
 	def->limits = accum_limits_from_jsonb(json, &def->nlimits);
 	check_register(def);
-	add_columns(columns, def->dims, def->ndims);
-	add_columns(columns + def->ndims, def->resources, def->nresources);
+	add_columns(columns, cells->dims, cells->ndims);
+	add_columns(columns + cells->ndims, cells->resources, cells->nresources);
 	for (int i = 0; i < def->nlimits; i++)
-		(void) accum_limit_expression(&def->limits[i], columns, def->ndims + def->nresources,
-									  def->time_zone);
+		(void) accum_limit_expression(&def->limits[i], columns, ncolumns, def->time_zone);
 }

@@ -89,11 +89,16 @@ static bool
 columns_are_declared(const AccumRegister *reg, const Source *source)
 {
 	TupleDesc	desc = RelationGetDescr(source->rel);
-	AccumCellColumns columns = accum_leaf_cell_columns(source->leaf);
+	bool		same = accum_column_is(desc, source->leaf->recorder, reg->recorder.type,
+									   reg->recorder.collation);
 
-	return accum_column_is(desc, source->leaf->recorder, reg->recorder.type,
-						   reg->recorder.collation) &&
-		accum_cell_columns_are_declared(reg, desc, &columns);
+	for (int side = 0; side < reg->nsides; side++)
+	{
+		AccumCellColumns columns = accum_leaf_cell_columns(source->leaf, side);
+
+		same = same && accum_cell_columns_are_declared(reg, desc, &columns);
+	}
+	return same;
 }
 
 /*
@@ -177,20 +182,21 @@ subtract_row(Remover *remover, const Source *source, TimestampTz period)
 	AccumRegister *reg = remover->reg;
 	MemoryContext old = MemoryContextSwitchTo(remover->row_context);
 	bool		isnull;
-	AccumMovement movement = {
+	AccumMovementRow stored = {
 		.day = accum_zone_day(&reg->zone, period),
 		.sign = -1,
-		.dim_hash = DatumGetInt64(slot_getattr(source->row, source->leaf->dim_hash, &isnull)),
 		.dims = remover->dims,
 		.nulls = remover->nulls,
 		.resources = remover->resources,
 	};
 
-	accum_columns_fetch(source->row, reg->dims, source->leaf->dims, reg->ndims, remover->dims,
+	for (int s = 0; s < reg->nsides; s++)
+		stored.hashes[s] = DatumGetInt64(slot_getattr(source->row, source->leaf->hashes[s], &isnull));
+	accum_columns_fetch(source->row, reg->row_dims, source->leaf->dims, reg->nrow_dims, remover->dims,
 						remover->nulls);
-	accum_columns_fetch(source->row, reg->resources, source->leaf->resources, reg->nresources,
-						remover->resources, remover->nulls + reg->ndims);
-	accum_change_add(remover->change, &movement, (Datum) 0);
+	accum_columns_fetch(source->row, reg->row_resources, source->leaf->resources,
+						reg->nrow_resources, remover->resources, remover->nulls + reg->nrow_dims);
+	accum_change_add(remover->change, &stored, (Datum) 0);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(remover->row_context);
 }
@@ -279,9 +285,9 @@ accum_movements_delete(AccumRegister *reg, AccumChange *change, const AccumDocum
 	{
 		remover.row_context = AllocSetContextCreate(CurrentMemoryContext, "accum movement",
 													ALLOCSET_SMALL_SIZES);
-		remover.dims = palloc(sizeof(Datum) * (reg->ndims + 1));
-		remover.resources = palloc(sizeof(Datum) * reg->nresources);
-		remover.nulls = palloc(sizeof(bool) * (reg->ndims + reg->nresources));
+		remover.dims = palloc(sizeof(Datum) * (reg->nrow_dims + 1));
+		remover.resources = palloc(sizeof(Datum) * reg->nrow_resources);
+		remover.nulls = palloc(sizeof(bool) * (reg->nrow_dims + reg->nrow_resources));
 		remove_documents(&remover, lock->documents);
 		MemoryContextDelete(remover.row_context);
 	}

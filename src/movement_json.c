@@ -20,11 +20,13 @@
 #include "utils/timestamp.h"
 
 #include "cell.h"
+#include "entries.h"
 #include "horizon.h"
 #include "json_value.h"
 #include "key_set.h"
 #include "movement_json.h"
 #include "resource.h"
+#include "side_values.h"
 
 /* Units collected for making partitions; only the missing ones matter. */
 #define MAX_UNITS 1000
@@ -82,12 +84,12 @@ batch_column(AccumRegister *reg, int number)
 	number -= ACCUM_BATCH_DIMS;
 	if (number < 0)
 		return NULL;
-	if (number < reg->ndims)
-		return &reg->dims[number];
-	number -= reg->ndims;
-	if (number < reg->nresources)
-		return &reg->resources[number];
-	return &reg->attributes[number - reg->nresources];
+	if (number < reg->nrow_dims)
+		return &reg->row_dims[number];
+	number -= reg->nrow_dims;
+	if (number < reg->nrow_resources)
+		return &reg->row_resources[number];
+	return &reg->attributes[number - reg->nrow_resources];
 }
 
 /* How many columns have keys. */
@@ -272,17 +274,26 @@ decode_column(Decoder *decoder, int number, const JsonbValue *json, bool *isnull
 	Datum		value = accum_column_from_json(reg, column, json, isnull);
 	Datum		negated;
 
-	if (number < ACCUM_BATCH_DIMS + reg->ndims)
+	if (number < ACCUM_BATCH_DIMS + reg->nrow_dims)
 	{
+		bool		of_side = column->is_account || column->is_subconto;
+		const char *expected;
+
 		if (*isnull && column->required)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("dimension \"%s\" of movement %d must not be null",
-							column->name, decoder->position)));
+					 errmsg("%s \"%s\" of movement %d must not be null",
+							of_side ? "key" : "dimension", column->name, decoder->position)));
+		expected = of_side ? accum_side_value_expected(column, value) : NULL;
+		if (expected != NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("key \"%s\" of movement %d must be %s",
+							column->name, decoder->position, expected)));
 		if (!*isnull)
 			accum_column_check_size(column, "dimension", value);
 	}
-	else if (number < ACCUM_BATCH_DIMS + reg->ndims + reg->nresources)
+	else if (number < ACCUM_BATCH_DIMS + reg->nrow_dims + reg->nrow_resources)
 	{
 		if (*isnull || json->type == jbvBool)
 			ereport(ERROR,
@@ -332,10 +343,12 @@ fill_absent(Decoder *decoder)
 
 		if (decoder->seen[i])
 			continue;
-		if (i < ACCUM_BATCH_DIMS + reg->ndims)
-			missing_key(decoder, "dimension", column->name);
-		slot->tts_isnull[i] = i >= ACCUM_BATCH_DIMS + reg->ndims + reg->nresources;
-		if (!slot->tts_isnull[i])
+		if (column->is_subconto)
+			slot->tts_values[i] = accum_column_from_text(reg, column, "{}");
+		else if (i < ACCUM_BATCH_DIMS + reg->nrow_dims)
+			missing_key(decoder, column->is_account ? "key" : "dimension", column->name);
+		slot->tts_isnull[i] = i >= ACCUM_BATCH_DIMS + reg->nrow_dims + reg->nrow_resources;
+		if (!slot->tts_isnull[i] && !column->is_subconto)
 			slot->tts_values[i] = accum_column_from_text(reg, column, "0");
 	}
 	for (int i = batch_nkeys(reg); i < slot->tts_tupleDescriptor->natts; i++)
@@ -352,6 +365,14 @@ note_unit(AccumBatch *batch, AccumDay unit)
 	}
 	if (batch->nunits < MAX_UNITS)
 		batch->units[batch->nunits++] = unit;
+}
+
+static void
+not_an_object(const Decoder *decoder)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("movement %d is not an object", decoder->position)));
 }
 
 /* Decode one object; the iterator has just entered it. */
@@ -412,6 +433,57 @@ decode_object(Decoder *decoder, JsonbIterator **it)
 }
 
 static void
+decode_container(Decoder *decoder, JsonbContainer *object)
+{
+	JsonbIterator *it = JsonbIteratorInit(object);
+	JsonbValue	v;
+
+	(void) JsonbIteratorNext(&it, &v, false);
+	decode_object(decoder, &it);
+}
+
+/* Decode one movement of a ledger, or the posting with lines that is in its place. */
+static void
+decode_posting(Decoder *decoder, JsonbContainer *object)
+{
+	MemoryContext context;
+	MemoryContext old;
+	Jsonb	   *movements;
+
+	if (!accum_entries_given(object))
+	{
+		decode_container(decoder, object);
+		return;
+	}
+	context = AllocSetContextCreate(CurrentMemoryContext, "accum entries", ALLOCSET_SMALL_SIZES);
+	old = MemoryContextSwitchTo(context);
+	movements = accum_entries_expand(decoder->reg, object, decoder->position);
+	for (int i = 0; i < JB_ROOT_COUNT(movements); i++)
+		decode_container(decoder, getIthJsonbValueFromContainer(&movements->root, i)->val.binary.data);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+}
+
+/* Decode an array of a ledger's movements and postings. */
+static void
+decode_postings(Decoder *decoder, Jsonb *data)
+{
+	JsonbIterator *it = JsonbIteratorInit(&data->root);
+	JsonbValue	v;
+
+	(void) JsonbIteratorNext(&it, &v, true);
+	while (JsonbIteratorNext(&it, &v, true) == WJB_ELEM)
+	{
+		CHECK_FOR_INTERRUPTS();
+		decoder->position++;
+		if (v.type != jbvBinary || !JsonContainerIsObject(v.val.binary.data))
+			not_an_object(decoder);
+		decode_posting(decoder, v.val.binary.data);
+	}
+	decoder->position = 0;
+}
+
+static void
 decode_all(Decoder *decoder, Jsonb *data)
 {
 	JsonbIterator *it = JsonbIteratorInit(&data->root);
@@ -421,22 +493,28 @@ decode_all(Decoder *decoder, Jsonb *data)
 	if (token == WJB_BEGIN_OBJECT)
 	{
 		decoder->position = 1;
-		decode_object(decoder, &it);
+		if (decoder->reg->nsides > 1)
+			decode_posting(decoder, &data->root);
+		else
+			decode_object(decoder, &it);
 		return;
 	}
 	if (JB_ROOT_IS_SCALAR(data))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("p_data must be an object or an array of objects")));
+	if (decoder->reg->nsides > 1)
+	{
+		decode_postings(decoder, data);
+		return;
+	}
 
 	while ((token = JsonbIteratorNext(&it, &v, false)) != WJB_END_ARRAY)
 	{
 		CHECK_FOR_INTERRUPTS();
 		decoder->position++;
 		if (token != WJB_BEGIN_OBJECT)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("movement %d is not an object", decoder->position)));
+			not_an_object(decoder);
 		decode_object(decoder, &it);
 	}
 	decoder->position = 0;

@@ -25,7 +25,7 @@ typedef enum AccumBatchColumn
 static inline int
 accum_batch_reverses(const AccumRegister *reg)
 {
-	return ACCUM_BATCH_DIMS + reg->ndims + reg->nresources + reg->nattributes;
+	return ACCUM_BATCH_DIMS + reg->nrow_dims + reg->nrow_resources + reg->nattributes;
 }
 
 /* Decoded movements, and the partition units they belong to. */

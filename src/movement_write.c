@@ -26,6 +26,7 @@
 #include "movement_write.h"
 #include "recorded.h"
 #include "route.h"
+#include "side_values.h"
 
 /* A partition being written. */
 typedef struct Target
@@ -140,7 +141,7 @@ row_copy(TupleTableSlot *row, const TupleTableSlot *slot, int first, const AttrN
 
 /* Fill the partition's row from a row of the batch and what the server adds to it. */
 static void
-make_row(Writer *writer, Target *target, const TupleTableSlot *slot, const AccumMovement *movement)
+make_row(Writer *writer, Target *target, const TupleTableSlot *slot, const AccumMovementRow *stored)
 {
 	AccumRegister *reg = writer->reg;
 	const AccumLeaf *leaf = target->leaf;
@@ -151,14 +152,15 @@ make_row(Writer *writer, Target *target, const TupleTableSlot *slot, const Accum
 	row_copy(row, slot, ACCUM_BATCH_RECORDER, &leaf->recorder, 1);
 	row_copy(row, slot, ACCUM_BATCH_PERIOD, &leaf->period, 1);
 	row_copy(row, slot, ACCUM_BATCH_TYPE, &leaf->movement_type, 1);
-	row_copy(row, slot, first, leaf->dims, reg->ndims);
-	row_copy(row, slot, first += reg->ndims, leaf->resources, reg->nresources);
-	row_copy(row, slot, first += reg->nresources, leaf->attributes, reg->nattributes);
+	row_copy(row, slot, first, leaf->dims, reg->nrow_dims);
+	row_copy(row, slot, first += reg->nrow_dims, leaf->resources, reg->nrow_resources);
+	row_copy(row, slot, first += reg->nrow_resources, leaf->attributes, reg->nattributes);
 	if (reg->history)
 		row_copy(row, slot, accum_batch_reverses(reg), leaf->reverses, lengthof(leaf->reverses));
-	row_set(row, leaf->id, UUIDPGetDatum(&movement->id), false);
-	row_set(row, leaf->recorded_at, TimestampTzGetDatum(movement->recorded_at), false);
-	row_set(row, leaf->dim_hash, Int64GetDatum(movement->dim_hash), false);
+	row_set(row, leaf->id, UUIDPGetDatum(&stored->id), false);
+	row_set(row, leaf->recorded_at, TimestampTzGetDatum(stored->recorded_at), false);
+	for (int s = 0; s < reg->nsides; s++)
+		row_set(row, leaf->hashes[s], Int64GetDatum(stored->hashes[s]), false);
 	ExecStoreVirtualTuple(row);
 }
 
@@ -168,27 +170,33 @@ write_row(Writer *writer, TupleTableSlot *slot)
 	AccumRegister *reg = writer->reg;
 	TimestampTz period = DatumGetTimestampTz(slot->tts_values[ACCUM_BATCH_PERIOD]);
 	Target	   *target = find_target(writer, period);
-	AccumMovement movement = {
+	AccumMovementRow stored = {
 		.day = accum_zone_day(&reg->zone, period),
 		.sign = 1,
 		.recorded_at = reg->history ? accum_recorded_at(reg) : GetCurrentTransactionStartTimestamp(),
 		.dims = slot->tts_values + ACCUM_BATCH_DIMS,
 		.nulls = slot->tts_isnull + ACCUM_BATCH_DIMS,
-		.resources = slot->tts_values + ACCUM_BATCH_DIMS + reg->ndims,
+		.resources = slot->tts_values + ACCUM_BATCH_DIMS + reg->nrow_dims,
 	};
 
 	if (reg->history)
 	{
 		int			column = accum_batch_reverses(reg) + 1;
 
-		movement.reversal = accum_reversal_of(period, DatumGetTimestampTz(slot->tts_values[column]),
+		stored.reversal = accum_reversal_of(period, DatumGetTimestampTz(slot->tts_values[column]),
 											  slot->tts_isnull[column]);
 	}
-	movement.dim_hash = accum_cell_hash(reg, movement.dims, movement.nulls);
-	accum_movement_id_next(&movement.id);
-	make_row(writer, target, slot, &movement);
+	for (int side = 0; side < reg->nsides; side++)
+	{
+		AccumSideValues cell = accum_side_values(reg, side, stored.dims, stored.nulls,
+												 stored.resources);
+
+		stored.hashes[side] = accum_cell_hash(reg, cell.dims, cell.nulls);
+	}
+	accum_movement_id_next(&stored.id);
+	make_row(writer, target, slot, &stored);
 	accum_direct_insert(&target->direct, target->row);
-	accum_change_add(writer->change, &movement, slot->tts_values[ACCUM_BATCH_RECORDER]);
+	accum_change_add(writer->change, &stored, slot->tts_values[ACCUM_BATCH_RECORDER]);
 }
 
 /*

@@ -15,6 +15,7 @@
 static const char *const role_names[] = {
 	[ACCUM_MOVEMENTS] = "movements",
 	[ACCUM_RECORDERS] = "recorders",
+	[ACCUM_ACCOUNTS] = "accounts",
 	[ACCUM_DELTA] = "balance_cache_delta",
 	[ACCUM_BALANCE_CACHE] = "balance_cache",
 	[ACCUM_TOTALS_YEAR] = "totals_year",

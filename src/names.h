@@ -25,6 +25,7 @@ typedef enum AccumRole
 {
 	ACCUM_MOVEMENTS,
 	ACCUM_RECORDERS,
+	ACCUM_ACCOUNTS,				/* the chart of accounts of a ledger */
 	ACCUM_DELTA,				/* of high_write: what is not folded yet */
 	ACCUM_BALANCE_CACHE,
 	ACCUM_TOTALS_YEAR,

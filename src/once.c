@@ -108,14 +108,14 @@ row_text(AccumRegister *reg, const Datum *values, const bool *nulls)
 	appendStringInfo(&buf, "period %s, movement_type %s, %s, (",
 					 timestamptz_to_str(DatumGetTimestampTz(values[ACCUM_BATCH_PERIOD])),
 					 TextDatumGetCString(values[ACCUM_BATCH_TYPE]),
-					 accum_cell_text(reg, values + ACCUM_BATCH_DIMS, nulls + ACCUM_BATCH_DIMS));
-	for (int i = 0; i < reg->nresources; i++)
-		appendStringInfo(&buf, "%s%s", i > 0 ? ", " : "", reg->resources[i].name);
+					 accum_columns_text(reg->row_dims, reg->nrow_dims, values + ACCUM_BATCH_DIMS, nulls + ACCUM_BATCH_DIMS));
+	for (int i = 0; i < reg->nrow_resources; i++)
+		appendStringInfo(&buf, "%s%s", i > 0 ? ", " : "", reg->row_resources[i].name);
 	appendStringInfoString(&buf, ") = (");
-	for (int i = 0; i < reg->nresources; i++)
+	for (int i = 0; i < reg->nrow_resources; i++)
 		appendStringInfo(&buf, "%s%s", i > 0 ? ", " : "",
-						 OutputFunctionCall(&reg->resources[i].output,
-											values[ACCUM_BATCH_DIMS + reg->ndims + i]));
+						 OutputFunctionCall(&reg->row_resources[i].output,
+											values[ACCUM_BATCH_DIMS + reg->nrow_dims + i]));
 	appendStringInfoChar(&buf, ')');
 	return buf.data;
 }

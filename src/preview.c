@@ -31,6 +31,7 @@
 #include "json_value.h"
 #include "limit_check.h"
 #include "pending.h"
+#include "side_values.h"
 
 PG_FUNCTION_INFO_V1(accum_register_preview);
 
@@ -52,30 +53,45 @@ typedef struct Preview
 	bool		limits_known;
 } Preview;
 
+/* Take into account what a side of a movement does to its cell. */
+static void
+preview_add_side(Preview *preview, AccumDay day, const AccumSideValues *values, int sign)
+{
+	AccumRegister *reg = preview->reg;
+	Cell	   *cell = accum_cell_set_add(preview->cells, values->dims, values->nulls);
+
+	for (int i = 0; i < reg->nresources; i++)
+		accum_sum_add_value(&cell->cell.sums[i], reg->resources[i].type, values->resources[i],
+							sign);
+	if (preview->set != NULL)
+	{
+		AccumMovement movement = {
+			.dim_hash = accum_cell_hash(reg, values->dims, values->nulls),
+			.day = day,.sign = sign,.dims = values->dims,.nulls = values->nulls,
+			.resources = values->resources
+		};
+
+		accum_delta_set_add(preview->set, &movement);
+	}
+	if (accum_closing_find(reg, day, values->dims, values->nulls) != NULL)
+		cell->closed = true;
+}
+
 /* Take a movement into account that would be written (sign 1) or removed (-1). */
 static void
 preview_add(Preview *preview, const Datum *values, const bool *nulls, int sign)
 {
 	AccumRegister *reg = preview->reg;
 	const Datum *dims = values + ACCUM_BATCH_DIMS;
-	Cell	   *cell = accum_cell_set_add(preview->cells, dims, nulls + ACCUM_BATCH_DIMS);
 	AccumDay	day = accum_zone_day(&reg->zone, DatumGetTimestampTz(values[ACCUM_BATCH_PERIOD]));
 
-	for (int i = 0; i < reg->nresources; i++)
-		accum_sum_add_value(&cell->cell.sums[i], reg->resources[i].type, dims[reg->ndims + i],
-							sign);
-	if (preview->set != NULL)
+	for (int side = 0; side < reg->nsides; side++)
 	{
-		AccumMovement movement = {
-			.dim_hash = accum_cell_hash(reg, dims, nulls + ACCUM_BATCH_DIMS),
-			.day = day,.sign = sign,.dims = dims,.nulls = nulls + ACCUM_BATCH_DIMS,
-			.resources = dims + reg->ndims
-		};
+		AccumSideValues cell = accum_side_values(reg, side, dims, nulls + ACCUM_BATCH_DIMS,
+												 dims + reg->nrow_dims);
 
-		accum_delta_set_add(preview->set, &movement);
+		preview_add_side(preview, day, &cell, sign);
 	}
-	if (accum_closing_find(reg, day, dims, nulls + ACCUM_BATCH_DIMS) != NULL)
-		cell->closed = true;
 }
 
 /* A stored row of the document: it stays, or would be removed. */

@@ -49,7 +49,7 @@ append_unused(StringInfo sql, AccumRegister *reg, AccumRole role)
 	{
 		if (accum_sum_kind(reg->resources[i].type) == ACCUM_SUM_FLOAT)
 			continue;
-		for (int s = 0; s < accum_sums_kept(role); s++)
+		for (int s = 0; s < accum_sums_kept(reg, role); s++)
 			appendStringInfo(sql, " AND t.%s OPERATOR(pg_catalog.=) 0", accum_sum_name(reg, i, s));
 	}
 	if (role == ACCUM_TOTALS_YEAR && reg->kind == ACCUM_KIND_TURNOVER)

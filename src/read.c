@@ -26,6 +26,7 @@
 #include "cell_read.h"
 #include "horizon.h"
 #include "json_value.h"
+#include "moved.h"
 #include "pending.h"
 #include "query.h"
 #include "read.h"
@@ -39,6 +40,7 @@ PG_FUNCTION_INFO_V1(accum_bound_after);
 PG_FUNCTION_INFO_V1(accum_bound_after_date);
 PG_FUNCTION_INFO_V1(accum_day_start);
 PG_FUNCTION_INFO_V1(accum_history_day);
+PG_FUNCTION_INFO_V1(accum_detail_from);
 PG_FUNCTION_INFO_V1(accum_unit_start_date);
 PG_FUNCTION_INFO_V1(accum_unit_start_instant);
 
@@ -450,6 +452,24 @@ accum_history_day(PG_FUNCTION_ARGS)
 	if (unit == reg->totals_period)
 		accum_horizon_check_detail(reg, accum_zone_day_start(&reg->zone, day), PG_GETARG_TIMESTAMPTZ(1));
 	PG_RETURN_DATEADT(day);
+}
+
+/*
+ * accum._detail_from(regclass, from timestamptz, before timestamptz) returns timestamptz
+ *
+ * The first instant, -infinity where it is NULL, of a range whose movements are to be
+ * read: they must not be archived.
+ */
+Datum
+accum_detail_from(PG_FUNCTION_ARGS)
+{
+	AccumRegister *reg = accum_register_argument(fcinfo);
+	TimestampTz from = PG_ARGISNULL(1) ? DT_NOBEGIN : PG_GETARG_TIMESTAMPTZ(1);
+	TimestampTz before = PG_ARGISNULL(2) ? DT_NOEND : PG_GETARG_TIMESTAMPTZ(2);
+
+	accum_horizon_check_movements(reg, from, before);
+	accum_moved_check(reg, from, before);
+	PG_RETURN_TIMESTAMPTZ(from);
 }
 
 /*

@@ -35,6 +35,7 @@
 #include "horizon.h"
 #include "json_value.h"
 #include "pending.h"
+#include "side_values.h"
 #include "stats.h"
 
 #define ROWS_NAME "accum_differences"
@@ -377,6 +378,8 @@ count_init(Count *count, FunctionCallInfo fcinfo, const char *recorder)
 	PreventCommandIfReadOnly("register_reconcile()");
 	count->reg = accum_register_open(text_to_cstring(PG_GETARG_TEXT_PP(0)), ShareRowExclusiveLock,
 									 &access);
+	accum_refuse_ledger(count->reg, "register_reconcile()",
+						"A balance that was counted does not say which account the difference is posted against.");
 	if (!accum_register_has(count->reg, ACCUM_BALANCE_CACHE))
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),

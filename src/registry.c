@@ -87,6 +87,7 @@ static AccumRegister *retired = NULL;
 #define REGISTERS_ARCHIVED_MOVEMENTS 16
 #define REGISTERS_HISTORY 17
 #define REGISTERS_ARCHIVED_AT 18
+#define REGISTERS_CHART 19
 #define RELATIONS_RELATION 1
 #define RELATIONS_REGISTER 2
 #define RELATIONS_ROLE 3
@@ -272,19 +273,19 @@ row_value(HeapTuple tuple, Relation rel, AttrNumber attnum)
 	return value;
 }
 
-/* Find a register's name by its movements table; NULL when it is not one. */
+/* Find a register's name by its relation of a role; NULL when it is not one. */
 static char *
-registry_name_of(Oid movements)
+registry_name_of(Oid relation, AccumRole role)
 {
 	Relation	rel = table_open(accum_registry_table("_register_relations"), AccessShareLock);
 	SysScanDesc scan = accum_registry_scan(rel, RELATIONS_RELATION, F_OIDEQ,
-										   ObjectIdGetDatum(movements));
+										   ObjectIdGetDatum(relation));
 	HeapTuple	tuple = systable_getnext(scan);
 	char	   *name = NULL;
 
 	if (HeapTupleIsValid(tuple) &&
 		strcmp(TextDatumGetCString(row_value(tuple, rel, RELATIONS_ROLE)),
-			   accum_role_name(ACCUM_MOVEMENTS)) == 0)
+			   accum_role_name(role)) == 0)
 		name = TextDatumGetCString(row_value(tuple, rel, RELATIONS_REGISTER));
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
@@ -415,37 +416,164 @@ check_columns(AccumRegister *reg, Relation movements)
 			!(OidIsValid(reg->dims[i].hash.fn_oid) || reg->dims[i].is_enum))
 			register_is_broken(RelationGetRelationName(movements), reg->dims[i].name);
 	}
-	for (int i = 0; i < reg->nresources; i++)
+	for (int i = 0; i < reg->nrow_resources; i++)
 	{
-		Oid			type = reg->resources[i].type;
+		Oid			type = reg->row_resources[i].type;
 
 		if (type != INT2OID && type != INT4OID && type != INT8OID &&
 			type != NUMERICOID && type != FLOAT4OID && type != FLOAT8OID)
-			register_is_broken(RelationGetRelationName(movements), reg->resources[i].name);
+			register_is_broken(RelationGetRelationName(movements), reg->row_resources[i].name);
 	}
+}
+
+/* What a registry row's array of {"name", "type"} says of columns. */
+static AccumDeclared *
+declared_columns(Datum json, int *ncolumns)
+{
+	Jsonb	   *array = DatumGetJsonbP(json);
+	AccumDeclared *columns = palloc0(sizeof(AccumDeclared) * (JB_ROOT_COUNT(array) + 1));
+
+	*ncolumns = JB_ROOT_COUNT(array);
+	for (int i = 0; i < *ncolumns; i++)
+	{
+		JsonbContainer *object = getIthJsonbValueFromContainer(&array->root, i)->val.binary.data;
+		JsonbValue	buffer;
+		JsonbValue *value;
+
+		value = getKeyJsonValueFromContainer(object, "name", 4, &buffer);
+		columns[i].name = pnstrdup(value->val.string.val, value->val.string.len);
+		value = getKeyJsonValueFromContainer(object, "required", 8, &buffer);
+		columns[i].required = value != NULL && value->val.boolean;
+		value = getKeyJsonValueFromContainer(object, "balanced", 8, &buffer);
+		columns[i].unbalanced = value != NULL && !value->val.boolean;
+	}
+	return columns;
 }
 
 /* Load the columns named in a registry row's array of {"name", "type"}. */
 static AccumColumn *
 columns_load(Datum json, Relation movements, int *ncolumns)
 {
-	Jsonb	   *array = DatumGetJsonbP(json);
-	AccumColumn *columns = palloc0(sizeof(AccumColumn) * (JB_ROOT_COUNT(array) + 1));
+	AccumDeclared *declared = declared_columns(json, ncolumns);
+	AccumColumn *columns = palloc0(sizeof(AccumColumn) * (*ncolumns + 1));
 
-	*ncolumns = JB_ROOT_COUNT(array);
 	for (int i = 0; i < *ncolumns; i++)
 	{
-		JsonbValue *element = getIthJsonbValueFromContainer(&array->root, i);
-		JsonbValue	buffer;
-		JsonbValue *value;
-
-		value = getKeyJsonValueFromContainer(element->val.binary.data, "name", 4, &buffer);
-		column_load(&columns[i], pnstrdup(value->val.string.val, value->val.string.len),
-					movements);
-		value = getKeyJsonValueFromContainer(element->val.binary.data, "required", 8, &buffer);
-		columns[i].required = value != NULL && value->val.boolean;
+		column_load(&columns[i], declared[i].name, movements);
+		columns[i].required = declared[i].required;
 	}
 	return columns;
+}
+
+/* A register whose movements have one side: they have the columns that cells have. */
+static void
+fill_one_side(AccumRegister *reg, Datum dims, Datum resources, Relation movements)
+{
+	AccumSide  *side = &reg->sides[0];
+
+	reg->dims = columns_load(dims, movements, &reg->ndims);
+	reg->resources = columns_load(resources, movements, &reg->nresources);
+	reg->row_dims = reg->dims;
+	reg->nrow_dims = reg->ndims;
+	reg->row_resources = reg->resources;
+	reg->nrow_resources = reg->nresources;
+	reg->nsides = 1;
+	side->hash_name = "dim_hash";
+	side->hash_attnum = fixed_attnum(movements, side->hash_name, INT8OID);
+}
+
+/* A column of a side, loaded from movements; the cell's column has no suffix. */
+static void
+side_column_load(AccumColumn *column, int n, const char *suffix, Relation movements)
+{
+	column_load(column, psprintf("%s%s", accum_side_columns[n], suffix), movements);
+	column->required = true;
+	column->is_account = n == ACCUM_ACCOUNT;
+	column->is_subconto = n == ACCUM_SUBCONTO;
+}
+
+static int
+row_resource_add(AccumRegister *reg, char *name, Relation movements)
+{
+	column_load(&reg->row_resources[reg->nrow_resources], name, movements);
+	return reg->nrow_resources++;
+}
+
+/* The resources of a ledger: each is two in cells, and one or two in movements. */
+static void
+fill_side_resources(AccumRegister *reg, Relation movements)
+{
+	int			n = reg->ndeclared * ACCUM_MAX_SIDES;
+	int		   *places[ACCUM_MAX_SIDES];
+
+	reg->resources = palloc0(sizeof(AccumColumn) * n);
+	reg->row_resources = palloc0(sizeof(AccumColumn) * n);
+	for (int s = 0; s < ACCUM_MAX_SIDES; s++)
+	{
+		places[s] = palloc(sizeof(int) * n);
+		memset(places[s], -1, sizeof(int) * n);
+		reg->sides[s].resources = places[s];
+	}
+	for (int i = 0; i < reg->ndeclared; i++)
+	{
+		const AccumDeclared *declared = &reg->declared[i];
+		int			place = -1;
+
+		for (int s = 0; s < ACCUM_MAX_SIDES; s++)
+		{
+			char	   *name = psprintf("%s%s", declared->name, accum_side_suffixes[s]);
+
+			if (declared->unbalanced || s == 0)
+				place = row_resource_add(reg, declared->unbalanced ? name : declared->name,
+										 movements);
+			places[s][reg->nresources] = place;
+			reg->resources[reg->nresources] = reg->row_resources[place];
+			reg->resources[reg->nresources].name = name;
+			reg->resources[reg->nresources++].attnum = InvalidAttrNumber;
+		}
+	}
+}
+
+/* A ledger: movements have two sides, and either is a cell; see sides.c. */
+static void
+fill_two_sides(AccumRegister *reg, Datum dims, Datum resources, Relation movements)
+{
+	int			ndeclared;
+	AccumColumn *declared = columns_load(dims, movements, &ndeclared);
+	int			n = 0;
+
+	reg->ndims = ACCUM_SIDE_COLUMNS + ndeclared;
+	reg->nrow_dims = ACCUM_MAX_SIDES * ACCUM_SIDE_COLUMNS + ndeclared;
+	reg->dims = palloc0(sizeof(AccumColumn) * reg->ndims);
+	reg->row_dims = palloc0(sizeof(AccumColumn) * reg->nrow_dims);
+	reg->nsides = ACCUM_MAX_SIDES;
+	for (int s = 0; s < ACCUM_MAX_SIDES; s++)
+	{
+		AccumSide  *side = &reg->sides[s];
+		int		   *places = palloc(sizeof(int) * reg->ndims);
+
+		side->hash_name = psprintf("dim_hash%s", accum_side_suffixes[s]);
+		side->hash_attnum = fixed_attnum(movements, side->hash_name, INT8OID);
+		for (int i = 0; i < ACCUM_SIDE_COLUMNS; i++)
+		{
+			side_column_load(&reg->row_dims[n], i, accum_side_suffixes[s], movements);
+			places[i] = n++;
+		}
+		for (int i = 0; i < ndeclared; i++)
+			places[ACCUM_SIDE_COLUMNS + i] = ACCUM_MAX_SIDES * ACCUM_SIDE_COLUMNS + i;
+		side->dims = places;
+	}
+	for (int i = 0; i < ndeclared; i++)
+		reg->row_dims[n + i] = declared[i];
+	for (int i = 0; i < reg->ndims; i++)
+	{
+		reg->dims[i] = reg->row_dims[reg->sides[0].dims[i]];
+		reg->dims[i].attnum = InvalidAttrNumber;
+		if (i < ACCUM_SIDE_COLUMNS)
+			reg->dims[i].name = pstrdup(accum_side_columns[i]);
+	}
+	reg->declared = declared_columns(resources, &reg->ndeclared);
+	fill_side_resources(reg, movements);
 }
 
 static AccumUnit
@@ -475,6 +603,16 @@ archived_at(HeapTuple tuple, Relation registers)
 	Datum		at = heap_getattr(tuple, REGISTERS_ARCHIVED_AT, RelationGetDescr(registers), &isnull);
 
 	return isnull ? DT_NOBEGIN : DatumGetTimestampTz(at);
+}
+
+static AccumChart
+chart_value(HeapTuple tuple, Relation registers)
+{
+	bool		isnull;
+	Datum		chart = heap_getattr(tuple, REGISTERS_CHART, RelationGetDescr(registers), &isnull);
+
+	return isnull ? ACCUM_CHART_NONE
+		: strcmp(TextDatumGetCString(chart), "strict") == 0 ? ACCUM_CHART_STRICT : ACCUM_CHART_OPEN;
 }
 
 /* Has a relation a CHECK constraint, or an index with an expression or a predicate? */
@@ -508,7 +646,8 @@ register_fill(AccumRegister *reg, HeapTuple tuple, Relation registers)
 	char	   *kind = TextDatumGetCString(row_value(tuple, registers, REGISTERS_KIND));
 
 	reg->owner = movements->rd_rel->relowner;
-	reg->kind = strcmp(kind, "balance") == 0 ? ACCUM_KIND_BALANCE : ACCUM_KIND_TURNOVER;
+	reg->kind = strcmp(kind, "balance") == 0 ? ACCUM_KIND_BALANCE
+		: strcmp(kind, "ledger") == 0 ? ACCUM_KIND_LEDGER : ACCUM_KIND_TURNOVER;
 	reg->totals_period = unit_value(tuple, registers, REGISTERS_TOTALS_PERIOD);
 	reg->partition_by = unit_value(tuple, registers, REGISTERS_PARTITION_BY);
 	reg->high_write = DatumGetBool(row_value(tuple, registers, REGISTERS_HIGH_WRITE));
@@ -519,11 +658,11 @@ register_fill(AccumRegister *reg, HeapTuple tuple, Relation registers)
 	reg->archived_before = archived_before(tuple, registers);
 	reg->archived_at = archived_at(tuple, registers);
 	reg->archived_movements = DatumGetInt64(row_value(tuple, registers, REGISTERS_ARCHIVED_MOVEMENTS));
+	reg->chart = chart_value(tuple, registers);
 	column_load(&reg->recorder, "recorder", movements);
-	reg->dims = columns_load(row_value(tuple, registers, REGISTERS_DIMENSIONS),
-							 movements, &reg->ndims);
-	reg->resources = columns_load(row_value(tuple, registers, REGISTERS_RESOURCES),
-								  movements, &reg->nresources);
+	(reg->kind == ACCUM_KIND_LEDGER ? fill_two_sides : fill_one_side)
+		(reg, row_value(tuple, registers, REGISTERS_DIMENSIONS),
+		 row_value(tuple, registers, REGISTERS_RESOURCES), movements);
 	reg->attributes = columns_load(row_value(tuple, registers, REGISTERS_ATTRIBUTES),
 								   movements, &reg->nattributes);
 	reg->limits = accum_limits_from_jsonb(DatumGetJsonbP(row_value(tuple, registers, REGISTERS_LIMITS)),
@@ -534,7 +673,6 @@ register_fill(AccumRegister *reg, HeapTuple tuple, Relation registers)
 	reg->recorded_at_attnum = fixed_attnum(movements, "recorded_at", TIMESTAMPTZOID);
 	reg->period_attnum = fixed_attnum(movements, "period", TIMESTAMPTZOID);
 	reg->type_attnum = fixed_attnum(movements, "movement_type", TEXTOID);
-	reg->hash_attnum = fixed_attnum(movements, "dim_hash", INT8OID);
 	if (reg->history)
 		reg->reverses_period_attnum = fixed_attnum(movements, "reverses_period", TIMESTAMPTZOID);
 	check_columns(reg, movements);
@@ -650,7 +788,7 @@ register_get(const char *name, Oid movements)
 	if (last_entry != NULL && last_entry->reg != NULL && last_entry->reg->valid)
 		return last_entry->reg;
 	if (name == NULL)
-		name = registry_name_of(movements);
+		name = registry_name_of(movements, ACCUM_MOVEMENTS);
 	if (name == NULL)
 		return NULL;
 
@@ -799,6 +937,23 @@ AccumRegister *
 accum_register_of_movements(Oid relation)
 {
 	return register_get(NULL, relation);
+}
+
+/*
+ * The register whose chart of accounts this is, its movements table locked until the
+ * transaction ends.
+ */
+AccumRegister *
+accum_register_of_chart(Oid relation, LOCKMODE lockmode)
+{
+	char	   *name = registry_name_of(relation, ACCUM_ACCOUNTS);
+
+	if (name == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("relation \"%s\" is not the chart of accounts of a ledger",
+						get_rel_name(relation))));
+	return accum_register_open(name, lockmode, NULL);
 }
 
 /* The entry for a key, with no plan when it is new. */

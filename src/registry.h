@@ -14,6 +14,7 @@
 
 #include "definition.h"
 #include "names.h"
+#include "sides.h"
 #include "zone.h"
 
 /* A column of movements, ready for input, hashing and comparing. */
@@ -27,6 +28,8 @@ typedef struct AccumColumn
 	int16		typlen;
 	bool		typbyval;
 	bool		required;		/* dimensions: NULL is refused */
+	bool		is_account;		/* of a ledger's side: not empty */
+	bool		is_subconto;	/* of a ledger's side: a flat JSON object, by default {} */
 	bool		is_enum;		/* dimensions: hashed by label */
 	Oid			input_param;
 	FmgrInfo	input;
@@ -42,10 +45,31 @@ typedef struct AccumCellColumns
 	AttrNumber	dim_hash;
 	AttrNumber	period;			/* none in the cache */
 	const AttrNumber *dims;
-	const AttrNumber *resources;
+	const AttrNumber *resources;	/* none where a movement's side adds nothing */
 	Oid			period_type;
 	Oid			index;			/* that cells are found by, InvalidOid until looked for */
 } AccumCellColumns;
+
+/*
+ * What a movement adds to a cell, seen from one of its sides: a ledger's movements
+ * have two, others one.
+ */
+typedef struct AccumSide
+{
+	const char *hash_name;
+	AttrNumber	hash_attnum;	/* in movements */
+	const int  *dims;			/* of each dimension of a cell, the place in row_dims */
+	const int  *resources;		/* of each resource of a cell, the place in row_resources;
+								 * -1 where the side adds nothing */
+} AccumSide;
+
+/* What the registry says of a column. */
+typedef struct AccumDeclared
+{
+	char	   *name;
+	bool		required;		/* dimensions */
+	bool		unbalanced;		/* resources of ledgers */
+} AccumDeclared;
 
 /* Can a relation be written straight? */
 typedef enum AccumVerdict
@@ -117,17 +141,25 @@ typedef struct AccumRegister
 	uint64		seed;
 	AccumZone	zone;
 	AccumColumn recorder;
-	int			ndims;
+	int			ndims;			/* of cells, and so of derived tables */
 	AccumColumn *dims;
 	int			nresources;
 	AccumColumn *resources;
+	int			nrow_dims;		/* of movements: the same, but in ledgers */
+	AccumColumn *row_dims;
+	int			nrow_resources;
+	AccumColumn *row_resources;
 	int			nattributes;
 	AccumColumn *attributes;
+	int			nsides;
+	AccumSide	sides[ACCUM_MAX_SIDES];
+	AccumChart	chart;
+	int			ndeclared;
+	AccumDeclared *declared;	/* resources; ledgers only */
 	AttrNumber	id_attnum;
 	AttrNumber	recorded_at_attnum;
 	AttrNumber	period_attnum;
 	AttrNumber	type_attnum;
-	AttrNumber	hash_attnum;
 	AttrNumber	reverses_period_attnum; /* only with history */
 	Oid			relations[ACCUM_ROLES];	/* InvalidOid where there is none */
 	AccumCellColumns columns[ACCUM_ROLES];	/* of deltas and derived tables */
@@ -136,6 +168,8 @@ typedef struct AccumRegister
 	AccumLimitDef *limits;
 	bool		every_date;		/* one of them looks at the ends of days, too */
 	struct AccumLimits *parsed_limits;	/* limit_check.c's, NULL until needed */
+	struct AccumSideRoom *side_rooms;	/* side_values.c's, NULL until needed */
+	struct AccumChartAccounts *chart_accounts;	/* chart.c's, NULL until needed */
 	struct AccumClosings *closings; /* closing.c's, NULL until needed */
 	struct AccumBatchShape *batch_shape;	/* movement_json.c's, NULL until needed */
 	struct AccumRowShape *row_shapes[ACCUM_ROLES];	/* derived_row.c's, NULL until needed */
@@ -170,6 +204,20 @@ accum_register_runs_nothing(const AccumRegister *reg, AccumRole role)
 	return reg->valid && !reg->has_code[role];
 }
 
+/* Do totals keep the sums of receipts?  In a ledger each side has a sum of its own. */
+static inline bool
+accum_register_keeps_receipts(const AccumRegister *reg)
+{
+	return reg->kind != ACCUM_KIND_LEDGER;
+}
+
+/* How many dimensions were declared: the last ones of cells and of movements. */
+static inline int
+accum_register_declared_dims(const AccumRegister *reg)
+{
+	return reg->ndims - (reg->kind == ACCUM_KIND_LEDGER ? ACCUM_SIDE_COLUMNS : 0);
+}
+
 /*
  * What the caller must be allowed to do with movements.  A register's admin is its
  * owner, and who has TRUNCATE on movements: a privilege that gives nothing else,
@@ -200,6 +248,7 @@ extern AccumRegister *accum_register_named(FunctionCallInfo fcinfo, LOCKMODE loc
 extern Interval *accum_interval_argument(FunctionCallInfo fcinfo, int n, const char *name);
 extern AccumRegister *accum_register_hold(Oid movements, LOCKMODE lockmode);
 extern AccumRegister *accum_register_of_movements(Oid relation);
+extern AccumRegister *accum_register_of_chart(Oid relation, LOCKMODE lockmode);
 extern SPIPlanPtr *accum_register_plan(AccumRegister *reg, const AccumPlanKey *key);
 extern SPIPlanPtr *accum_register_text_plan(AccumRegister *reg, const char *sql);
 

@@ -64,10 +64,10 @@ accum_reversal_put(AccumRegister *reg, Tuplestorestate *rows, HeapTuple row, Tup
 				 errmsg("p_at must not be earlier than what is reversed"),
 				 errdetail("A movement is dated %s.", timestamptz_to_str(period))));
 	values[ACCUM_BATCH_TYPE] = CStringGetTextDatum("reversal");
-	for (int i = 0; i < reg->nresources; i++)
+	for (int i = 0; i < reg->nrow_resources; i++)
 	{
-		AccumColumn *resource = &reg->resources[i];
-		Datum	   *value = &values[ACCUM_BATCH_DIMS + reg->ndims + i];
+		AccumColumn *resource = &reg->row_resources[i];
+		Datum	   *value = &values[ACCUM_BATCH_DIMS + reg->nrow_dims + i];
 
 		/* That is refused when it comes in, but triggers may have been switched off. */
 		if (!accum_value_negate(resource->type, resource->typmod, *value, value))
@@ -156,13 +156,13 @@ row_is(AccumRegister *reg, const AccumLeaf *leaf, TupleTableSlot *row, const Dat
 	   const bool *nulls)
 {
 	int			dims = ACCUM_BATCH_DIMS;
-	int			resources = dims + reg->ndims;
+	int			resources = dims + reg->nrow_dims;
 
 	return values_are(&reg->recorder, &leaf->recorder, 1, values, nulls, row) &&
 		instant_is(row, leaf->period, values[ACCUM_BATCH_PERIOD]) &&
 		instant_is(row, leaf->reverses[1], values[accum_batch_reverses(reg) + 1]) &&
-		values_are(reg->dims, leaf->dims, reg->ndims, values + dims, nulls + dims, row) &&
-		values_are(reg->resources, leaf->resources, reg->nresources, values + resources,
+		values_are(reg->row_dims, leaf->dims, reg->nrow_dims, values + dims, nulls + dims, row) &&
+		values_are(reg->row_resources, leaf->resources, reg->nrow_resources, values + resources,
 				   nulls + resources, row);
 }
 

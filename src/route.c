@@ -22,14 +22,15 @@
 #include "direct.h"
 #include "route.h"
 
-/* Columns of movements beside dimensions, resources and attributes. */
-#define FIXED_COLUMNS 6
+/* Columns of movements beside dimensions, resources, attributes and hashes. */
+#define FIXED_COLUMNS 5
 #define HISTORY_COLUMNS 2
 
 static int
 movements_ncolumns(const AccumRegister *reg)
 {
-	return FIXED_COLUMNS + (reg->history ? HISTORY_COLUMNS : 0) + reg->ndims + reg->nresources + reg->nattributes;
+	return FIXED_COLUMNS + (reg->history ? HISTORY_COLUMNS : 0) + reg->nsides + reg->nrow_dims +
+		reg->nrow_resources + reg->nattributes;
 }
 
 /* May the caller's movements be written or removed straight, as far as the whole table goes? */

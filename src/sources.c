@@ -7,7 +7,7 @@
  * yet, the deltas of high_write have.  The sources of a range
  * are one subquery, the union of as many branches as the cut has parts: columns
  * unit_start (where a unit is asked for), the grouped dimensions, and for each
- * resource its turnover and receipt, then movements_count.  Of a single row that
+ * resource its turnover and, but in ledgers, receipt, then movements_count.  Of a single row that
  * can be negative, in a delta that takes movements back; a group has movements when
  * the sum is not 0.
  *
@@ -24,6 +24,7 @@
 #include "horizon.h"
 #include "moved.h"
 #include "side.h"
+#include "side_values.h"
 #include "sources.h"
 
 static void
@@ -47,7 +48,9 @@ append_select(AccumQuery *query, AccumRegister *reg, const AccumGrouping *groupi
 		const char *name = accum_ident(reg->resources[i].name, "");
 		const char *receipt = accum_ident(reg->resources[i].name, "_receipt");
 
-		if (totals)
+		if (!accum_register_keeps_receipts(reg))
+			appendStringInfo(sql, "t.%s, ", name);
+		else if (totals)
 			appendStringInfo(sql, "t.%s, t.%s, ", name, receipt);
 		else
 		{
@@ -108,7 +111,9 @@ append_movements(AccumQuery *query, AccumRegister *reg, const AccumFilter *filte
 {
 	accum_moved_check(reg, range->from, range->to);
 	append_select(query, reg, grouping, unit, false);
-	appendStringInfo(&query->sql, " FROM %s t WHERE true", reg->relation_names[ACCUM_MOVEMENTS]);
+	appendStringInfoString(&query->sql, " FROM ");
+	accum_sides_append_rows(&query->sql, reg, "t");
+	appendStringInfoString(&query->sql, " WHERE true");
 	if (range->from != DT_NOBEGIN)
 		appendStringInfo(&query->sql, " AND t.period OPERATOR(pg_catalog.>=) $%d",
 						 accum_query_param(query, TIMESTAMPTZOID, TimestampTzGetDatum(range->from)));

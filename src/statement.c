@@ -26,6 +26,7 @@
 #include "cell.h"
 #include "read.h"
 #include "resource.h"
+#include "side_values.h"
 #include "sources.h"
 
 PG_FUNCTION_INFO_V1(accum_statement);
@@ -452,6 +453,7 @@ accum_statement(PG_FUNCTION_ARGS)
 	statement_init(&st, fcinfo);
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	st.result = (ReturnSetInfo *) fcinfo->resultinfo;
+	accum_refuse_ledger(st.reg, "_statement()", "It tells receipts from expenses, which a ledger does not have.");
 	check_result_type(&st, st.result->setDesc);
 	accum_zone_clamp(&st.from, &st.before);
 	if (st.from >= st.before)

@@ -27,6 +27,7 @@
 #include "recorded.h"
 #include "resource.h"
 #include "reversal.h"
+#include "side_values.h"
 
 PG_FUNCTION_INFO_V1(accum_movement_prepare);
 PG_FUNCTION_INFO_V1(accum_movements_changed);
@@ -121,7 +122,7 @@ check_reversal(AccumRegister *reg, const AccumLeaf *leaf, TupleTableSlot *row)
 	}
 }
 
-static void
+static Datum
 check_resource(AccumRegister *reg, const AccumColumn *column, Datum value)
 {
 	Datum		negated;
@@ -135,6 +136,20 @@ check_resource(AccumRegister *reg, const AccumColumn *column, Datum value)
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 				 errmsg("resource \"%s\" is out of range", column->name),
 				 errdetail("Its reversal would not fit the type.")));
+	return value;
+}
+
+/* An account, or subconto, of a ledger's side. */
+static Datum
+check_side_value(const AccumColumn *column, Datum value)
+{
+	const char *expected = accum_side_value_expected(column, value);
+
+	if (expected != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("column \"%s\" of a movement must be %s", column->name, expected)));
+	return value;
 }
 
 /* Where in a tuple a column's value is, NULL when it has none. */
@@ -160,29 +175,40 @@ value_address(HeapTuple row, TupleDesc desc, AttrNumber attnum)
 }
 
 /*
- * Put the cell's hash into a row that is about to be written; returns the row.
+ * Put the hashes of its cells into a row that is about to be written; returns the row.
  *
- * It is put where the default's 0 is, in the executor's own copy of the row, which it
+ * They are put where the default's 0 is, in the executor's own copy of the row, which it
  * makes for BEFORE triggers and has twice, as slot and as tuple.  A tuple of ours would
- * have to be taken apart again, for each row.  Only where NULL leaves no room for the
+ * have to be taken apart again, for each row.  Only where NULL leaves no room for a
  * hash it needs another tuple.
  */
 static HeapTuple
-set_hash(TriggerData *trigger, AttrNumber attnum, int64 hash)
+set_hashes(TriggerData *trigger, int n, const AttrNumber *attnums, const int64 *hashes)
 {
 	HeapTuple	row = trigger->tg_trigtuple;
 	TupleDesc	desc = RelationGetDescr(trigger->tg_relation);
 	TupleTableSlot *slot = trigger->tg_trigslot;
-	char	   *place = value_address(row, desc, attnum);
-	Datum		value = Int64GetDatum(hash);
-	int			column = attnum;
-	bool		isnull = false;
+	char	   *places[ACCUM_MAX_SIDES];
+	Datum		values[ACCUM_MAX_SIDES];
+	int			columns[ACCUM_MAX_SIDES];
+	bool		nulls[ACCUM_MAX_SIDES] = {false};
+	bool		room = true;
 
-	if (place == NULL)
-		return heap_modify_tuple_by_cols(row, desc, 1, &column, &value, &isnull);
-	memcpy(place, &hash, sizeof(hash));
-	if (attnum <= slot->tts_nvalid)
-		slot->tts_values[attnum - 1] = value;
+	for (int i = 0; i < n; i++)
+	{
+		places[i] = value_address(row, desc, attnums[i]);
+		values[i] = Int64GetDatum(hashes[i]);
+		columns[i] = attnums[i];
+		room = room && places[i] != NULL;
+	}
+	if (!room)
+		return heap_modify_tuple_by_cols(row, desc, n, columns, values, nulls);
+	for (int i = 0; i < n; i++)
+	{
+		memcpy(places[i], &hashes[i], sizeof(int64));
+		if (attnums[i] <= slot->tts_nvalid)
+			slot->tts_values[attnums[i] - 1] = values[i];
+	}
 	return row;
 }
 
@@ -193,7 +219,7 @@ set_hash(TriggerData *trigger, AttrNumber attnum, int64 hash)
 static HeapTuple
 set_recorded(TriggerData *trigger, AccumRegister *reg, const AccumLeaf *leaf, int64 hash)
 {
-	int			columns[] = {leaf->dim_hash, leaf->recorded_at, leaf->id};
+	int			columns[] = {leaf->hashes[0], leaf->recorded_at, leaf->id};
 	pg_uuid_t	id;
 	Datum		values[] = {
 		Int64GetDatum(hash), TimestampTzGetDatum(accum_recorded_at(reg)), UUIDPGetDatum(&id)
@@ -218,8 +244,9 @@ accum_movement_prepare(PG_FUNCTION_ARGS)
 	AccumLeaf  *leaf;
 	AccumRegister *reg;
 	Datum		dims[ACCUM_MAX_COLUMNS];
-	bool		nulls[ACCUM_MAX_COLUMNS];
-	int64		hash;
+	bool		nulls[ACCUM_MAX_COLUMNS] = {false};
+	Datum		resources[ACCUM_MAX_COLUMNS];
+	int64		hashes[ACCUM_MAX_SIDES];
 
 	if (!TRIGGER_FIRED_BEFORE(trigger->tg_event) || !TRIGGER_FIRED_FOR_ROW(trigger->tg_event) ||
 		!TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
@@ -229,17 +256,25 @@ accum_movement_prepare(PG_FUNCTION_ARGS)
 	check_period(reg, value_fetch(row, leaf->period));
 	check_reversal(reg, leaf, row);
 	accum_column_check_size(&reg->recorder, "column", value_fetch(row, leaf->recorder));
-	for (int i = 0; i < reg->nresources; i++)
-		check_resource(reg, &reg->resources[i], value_fetch(row, leaf->resources[i]));
-	for (int i = 0; i < reg->ndims; i++)
+	for (int i = 0; i < reg->nrow_resources; i++)
+		resources[i] = check_resource(reg, &reg->row_resources[i],
+									  value_fetch(row, leaf->resources[i]));
+	for (int i = 0; i < reg->nrow_dims; i++)
 	{
-		dims[i] = slot_getattr(row, leaf->dims[i], &nulls[i]);
+		dims[i] = reg->row_dims[i].is_account || reg->row_dims[i].is_subconto
+			? check_side_value(&reg->row_dims[i], value_fetch(row, leaf->dims[i]))
+			: slot_getattr(row, leaf->dims[i], &nulls[i]);
 		if (!nulls[i])
-			accum_column_check_size(&reg->dims[i], "dimension", dims[i]);
+			accum_column_check_size(&reg->row_dims[i], "dimension", dims[i]);
 	}
-	hash = accum_cell_hash(reg, dims, nulls);
-	return PointerGetDatum(reg->history ? set_recorded(trigger, reg, leaf, hash)
-						   : set_hash(trigger, leaf->dim_hash, hash));
+	for (int side = 0; side < reg->nsides; side++)
+	{
+		AccumSideValues cell = accum_side_values(reg, side, dims, nulls, resources);
+
+		hashes[side] = accum_cell_hash(reg, cell.dims, cell.nulls);
+	}
+	return PointerGetDatum(reg->history ? set_recorded(trigger, reg, leaf, hashes[0])
+						   : set_hashes(trigger, reg->nsides, leaf->hashes, hashes));
 }
 
 /*

@@ -59,7 +59,7 @@ append_wrong(StringInfo sql, AccumRegister *reg, AccumRole role)
 	{
 		bool		exact = accum_sum_kind(reg->resources[i].type) != ACCUM_SUM_FLOAT;
 
-		for (int s = 0; s < accum_sums_kept(role); s++)
+		for (int s = 0; s < accum_sums_kept(reg, role); s++)
 		{
 			const char *name = accum_sum_name(reg, i, s);
 
@@ -267,7 +267,7 @@ append_replacements(StringInfo sql, AccumRegister *reg, AccumRole role)
 		appendStringInfo(sql, ", %1$s = EXCLUDED.%1$s", accum_ident(reg->dims[i].name, ""));
 	for (int i = 0; i < reg->nresources; i++)
 	{
-		for (int s = 0; s < accum_sums_kept(role); s++)
+		for (int s = 0; s < accum_sums_kept(reg, role); s++)
 			appendStringInfo(sql, ", %1$s = EXCLUDED.%1$s", accum_sum_name(reg, i, s));
 	}
 	if (!accum_is_totals(role))
@@ -290,7 +290,7 @@ append_mended(StringInfo sql, AccumRegister *reg, AccumRole role, bool has_delta
 						 : ", e.%1$s", accum_ident(reg->dims[i].name, ""));
 	for (int i = 0; i < reg->nresources; i++)
 	{
-		for (int s = 0; s < accum_sums_kept(role); s++)
+		for (int s = 0; s < accum_sums_kept(reg, role); s++)
 			appendStringInfo(sql, sum, accum_sum_name(reg, i, s));
 	}
 	if (!accum_is_totals(role))
@@ -315,7 +315,7 @@ append_pending(StringInfo sql, AccumRegister *reg, AccumRole role)
 	appendStringInfoString(sql, ", pg_catalog.sum(d.movements_count) AS movements_count");
 	for (int i = 0; i < reg->nresources; i++)
 	{
-		for (int s = 0; s < accum_sums_kept(role); s++)
+		for (int s = 0; s < accum_sums_kept(reg, role); s++)
 			appendStringInfo(sql, ", pg_catalog.sum(d.%1$s) AS %1$s", accum_sum_name(reg, i, s));
 	}
 	appendStringInfo(sql, " FROM %s d GROUP BY 1, 2), waiting AS MATERIALIZED (SELECT DISTINCT ON (d.dim_hash) d.dim_hash",

@@ -27,7 +27,7 @@ SELECT prepare();
 CREATE TABLE samples (parameter text PRIMARY KEY, sample text);
 INSERT INTO samples VALUES
     ('name', '''inj'''), ('p_name', '''inj'''), ('p_register', '''inj'''), ('register', '''inj'''), ('kind', '''balance'''),
-    ('totals_period', '''day'''), ('partition_by', '''year'''), ('recorder_type', '''text'''), ('time_zone', '''UTC'''), ('unit', '''day'''),
+    ('chart', '''strict'''), ('totals_period', '''day'''), ('partition_by', '''year'''), ('recorder_type', '''text'''), ('time_zone', '''UTC'''), ('unit', '''day'''),
     ('role', '''balance_cache'''), ('dimension', '''w'''), ('p_role', 'current_user::text'), ('p_right', '''read'''), ('p_recorder', '''a'''), ('p_recorders', '''{a,b}''::text[]'),
     ('dimensions', '''{"w": "x"}''::jsonb'), ('p_dimensions', '''{"w": "x"}''::jsonb'), ('group_by', '''["w"]''::jsonb'), ('columns', '''[{"name": "w", "type": "text"}]''::jsonb'),
     ('p_data', '''{"recorder": "a", "period": "2001-02-04", "w": "x", "d": null, "q": 1}''::jsonb'),

@@ -13,7 +13,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my @parts = qw(posts batches documents reads history limits contention endtoend growth);
+my @parts = qw(posts batches documents reads history limits ledger contention endtoend growth);
 my $node = new_server('bench', bare => 1);
 
 local %ENV = (%ENV, QUICK => 'tiny', PGHOST => $node->host, PGPORT => $node->port,

@@ -224,6 +224,7 @@ sub check_reference
 		like($reference, qr/\Qaccum.<r>_$name(\E ?\Q@{[parameters($arguments)]}\E ?\)/,
 			"the reference has <r>_$name with its parameters");
 	}
+	check_ledger($list);
 	foreach my $relation (split /\n/, $node->safe_psql('docs_check', q{
 		SELECT replace(relname, 'inventory_', '<r>_') FROM pg_class
 		WHERE relnamespace = 'accum'::regnamespace AND relname !~ '_[0-9]{4}_[0-9]{2}$'
@@ -255,6 +256,29 @@ sub check_reference
 		like($reference, qr/\| `\Q$name\E` \| `?\Q$default\E`? \|/,
 			"the reference has setting $name with its default");
 	}
+	return;
+}
+
+# What only ledgers have is told in a file of its own.
+sub check_ledger
+{
+	my ($list) = @_;
+	my $text = squeeze(slurp_file('docs/ledger.md'));
+
+	$node->safe_psql('docs_check', q{SELECT accum.register_create('book', '{}',
+		'{"amount": "numeric"}', kind => 'ledger')});
+	foreach my $function (split /\n/, $node->safe_psql('docs_check', $list))
+	{
+		my ($name, $arguments) = $function =~ /^book_(\w+)\((.*)\)$/ or next;
+
+		next if $reference =~ /\Qaccum.<r>_$name(\E ?\Q@{[parameters($arguments)]}\E ?\)/;
+		$arguments = parameters($arguments);
+		# Here a ledger's dimensions have parameters, too.
+		$arguments .= ', p_<dimension> <type> DEFAULT NULL, …' if $name eq 'get_balance';
+		like($text, qr/\Qaccum.<r>_$name(\E ?\Q$arguments\E ?\)/,
+			"the reference has <r>_$name of a ledger with its parameters");
+	}
+	$node->safe_psql('docs_check', q{SELECT accum.register_drop('book')});
 	return;
 }
 

@@ -27,6 +27,7 @@ my $node = new_server('retail', bare => 1);
 load_example();
 load_by_invoice();
 everything_agrees('loaded');
+ledger_agrees();
 cancel_invoices();
 everything_agrees('without cancelled invoices');
 double_invoices();
@@ -137,6 +138,43 @@ sub everything_agrees
 			 (SELECT $columns FROM accum.invoices_movements
 			  EXCEPT ALL SELECT $columns FROM accum.sales_movements)) AS differences}),
 		'0', "$when: both registers have the same movements");
+	return;
+}
+
+# The invoices as a ledger, of receivables of customers against revenue of countries;
+# what was taken back is a negative posting on the same side.
+sub ledger_agrees
+{
+	is( $node->safe_psql('postgres', q{
+		SELECT accum.register_create('books', '{}', '{"amount": "numeric(18,2)"}', kind => 'ledger',
+			time_zone => 'Europe/London');
+		INSERT INTO accum.books_movements (recorder, period, account_dr, subconto_dr, account_cr, subconto_cr, amount)
+		SELECT invoice, min(invoice_date) AT TIME ZONE 'Europe/London',
+			'62', jsonb_build_object('customer', customer::integer),
+			'90', jsonb_build_object('country', country), sum(amount)
+		FROM retail
+		GROUP BY invoice, customer, country;
+		SELECT accum.register_ledger_verify('books'), count(*) > 25000, count(*) FILTER (WHERE amount < 0) > 3000
+		FROM accum.books_movements;}),
+		"\nt|t|t", 'every invoice is a posting');
+	is( $node->safe_psql('postgres', q{
+		WITH receivables AS (
+			SELECT (subconto ->> 'customer')::integer AS customer, amount_dr AS amount
+			FROM accum.books_balances WHERE account = '62'
+		), sales AS (
+			SELECT customer, sum(amount) AS amount FROM accum.sales_balances GROUP BY customer
+		)
+		SELECT (SELECT count(*) > 4000 FROM receivables), count(*) FROM (
+			(TABLE receivables EXCEPT TABLE sales) UNION ALL
+			(TABLE sales EXCEPT TABLE receivables)) AS differences;}),
+		't|0', 'receivables of customers are what the register of sales says');
+	is( $node->safe_psql('postgres', q{
+		SELECT t.amount_closing_dr = s.owed, t.amount_closing_cr = s.paid_in_advance
+		FROM accum.books_trial_balance(NULL::date, NULL) AS t, (
+			SELECT sum(greatest(amount, 0)) AS owed, sum(greatest(-amount, 0)) AS paid_in_advance
+			FROM (SELECT sum(amount) AS amount FROM accum.sales_balances GROUP BY customer) AS customers) AS s
+		WHERE t.account = '62'}),
+		't|t', 'and customers are not set off against one another');
 	return;
 }
 

@@ -1,0 +1,181 @@
+/*
+ * chart.c
+ *		The chart of accounts of a ledger.
+ *
+ * <register>_accounts is a table for users to fill.  Where it is strict, a posting may
+ * only be made to accounts that are in it, are not closed, have no accounts below them,
+ * and take its dimensions.
+ *
+ * The chart is read as the register's owner, in its newest state, and kept with the
+ * register's entry.  Whoever changes it first locks movements against writers
+ * (_chart_changes), so postings that have been checked are done, and afterwards has every
+ * session forget what it knew.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "commands/trigger.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/jsonb.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+#include "cell.h"
+#include "chart.h"
+#include "filter.h"
+#include "query.h"
+
+PG_FUNCTION_INFO_V1(accum_chart_changes);
+
+typedef struct Account
+{
+	char	   *code;
+	bool		closed;
+	bool		is_group;
+	AccumFilter cells;			/* whose postings it takes, */
+	char	   *cells_text;		/* for people */
+} Account;
+
+/* All accounts, by code. */
+typedef struct AccumChartAccounts
+{
+	Account    *accounts;
+	int			n;
+	MemoryContext context;		/* owns all of it */
+} AccumChartAccounts;
+
+static void
+account_read(AccumRegister *reg, HeapTuple row, TupleDesc desc, Account *account)
+{
+	bool		isnull;
+	Jsonb	   *dimensions = DatumGetJsonbPCopy(SPI_getbinval(row, desc, 4, &isnull));
+
+	account->code = SPI_getvalue(row, desc, 1);
+	account->closed = DatumGetBool(SPI_getbinval(row, desc, 2, &isnull));
+	account->is_group = DatumGetBool(SPI_getbinval(row, desc, 3, &isnull));
+	account->cells = accum_filter_parse(reg, dimensions);
+	account->cells_text = JsonbToCString(NULL, &dimensions->root, VARSIZE(dimensions));
+}
+
+/* Read the chart into a context of its own below the current one. */
+static AccumChartAccounts *
+chart_load(AccumRegister *reg)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "accum chart",
+												  ALLOCSET_SMALL_SIZES);
+	AccumChartAccounts *chart = MemoryContextAllocZero(context, sizeof(AccumChartAccounts));
+	const char *table = reg->relation_names[ACCUM_ACCOUNTS];
+	AccumQueryState state;
+	MemoryContext old;
+
+	chart->context = context;
+	accum_query_begin(&state, accum_register_owner(reg));
+	chart->n = (int) accum_query_run_newest(psprintf("SELECT a.account, a.closed, EXISTS (SELECT FROM %s b "
+													 "WHERE b.parent OPERATOR(pg_catalog.=) a.account), a.dimensions "
+													 "FROM %s a ORDER BY a.account COLLATE \"C\"", table, table),
+											0, NULL, NULL, SPI_OK_SELECT);
+	old = MemoryContextSwitchTo(context);
+	chart->accounts = palloc(sizeof(Account) * (chart->n + 1));
+	for (int i = 0; i < chart->n; i++)
+		account_read(reg, SPI_tuptable->vals[i], SPI_tuptable->tupdesc, &chart->accounts[i]);
+	MemoryContextSwitchTo(old);
+	accum_query_end(&state);
+	return chart;
+}
+
+static int
+account_compare(const void *a, const void *b)
+{
+	return strcmp(((const Account *) a)->code, ((const Account *) b)->code);
+}
+
+/* May the current role see what the chart says? */
+static bool
+may_read(const AccumRegister *reg)
+{
+	return pg_class_aclcheck(reg->relations[ACCUM_ACCOUNTS], GetUserId(), ACL_SELECT) == ACLCHECK_OK;
+}
+
+static void
+refuse(const AccumRegister *reg, const char *code, const char *why, const char *detail)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_CHECK_VIOLATION),
+			 errmsg("account \"%s\" of ledger \"%s\" %s", code, reg->name, why),
+			 errdetail("%s", detail)));
+}
+
+/*
+ * Refuse a posting to a cell whose account does not take it, as far as the ledger's
+ * chart is strict.
+ */
+void
+accum_chart_check(AccumRegister *reg, const Datum *dims, const bool *nulls)
+{
+	Account		key;
+	Account    *account;
+
+	if (reg->chart != ACCUM_CHART_STRICT)
+		return;
+	if (reg->chart_accounts == NULL)
+	{
+		AccumChartAccounts *chart = chart_load(reg);
+
+		/* Only what is complete outlives an error. */
+		MemoryContextSetParent(chart->context, reg->context);
+		reg->chart_accounts = chart;
+	}
+	key.code = TextDatumGetCString(dims[ACCUM_ACCOUNT]);
+	account = bsearch(&key, reg->chart_accounts->accounts, reg->chart_accounts->n,
+					  sizeof(Account), account_compare);
+	if (account == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
+				 errmsg("ledger \"%s\" has no account \"%s\"", reg->name, key.code),
+				 errhint("Insert it into %s.", reg->relation_names[ACCUM_ACCOUNTS])));
+	if (account->is_group)
+		refuse(reg, key.code, "is a group", "Only accounts without others below them take postings.");
+	if (account->closed)
+		refuse(reg, key.code, "is closed", "It takes no postings any more.");
+	for (int i = 0; i < reg->ndims; i++)
+	{
+		if (account->cells.given[i] &&
+			!accum_column_equal(&reg->dims[i], account->cells.values[i], account->cells.nulls[i],
+								dims[i], nulls[i]))
+			refuse(reg, key.code, "does not take the posting",
+				   may_read(reg) ? psprintf("It takes postings with %s only.", account->cells_text)
+				   : "The chart of accounts restricts its dimensions.");
+	}
+	pfree(key.code);
+}
+
+/*
+ * accum._chart_changes(), BEFORE and AFTER INSERT, UPDATE, DELETE or TRUNCATE FOR EACH
+ * STATEMENT on a chart of accounts
+ *
+ * Before: wait for those who have posted by the old chart.  After: refuse what are no
+ * dimensions of the ledger, and have every session read the chart anew.
+ */
+Datum
+accum_chart_changes(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	AccumRegister *reg;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" was not called by a statement trigger", "_chart_changes")));
+	reg = accum_register_of_chart(RelationGetRelid(trigger->tg_relation), ShareRowExclusiveLock);
+	if (TRIGGER_FIRED_AFTER(trigger->tg_event))
+	{
+		CommandCounterIncrement();
+		MemoryContextDelete(chart_load(reg)->context);
+		CacheInvalidateRelcacheByRelid(reg->movements);
+	}
+	return PointerGetDatum(NULL);
+}
