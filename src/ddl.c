@@ -13,10 +13,10 @@
  */
 #include "pure.h"
 
+#include "contribution.h"
 #include "ddl.h"
 #include "ddl_ledger.h"
 #include "ddl_text.h"
-#include "side.h"
 #include "sides.h"
 
 /*

@@ -5,9 +5,9 @@
 #ifndef ACCUM_DELTA_SET_H
 #define ACCUM_DELTA_SET_H
 
+#include "contribution.h"
 #include "registry.h"
 #include "resource.h"
-#include "side.h"
 #include "utils/uuid.h"
 
 /* The two sums kept for each resource. */

@@ -15,12 +15,12 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 
+#include "contribution.h"
 #include "facts.h"
 #include "horizon.h"
 #include "partition.h"
 #include "progress.h"
 #include "query.h"
-#include "side.h"
 #include "side_values.h"
 #include "table_rows.h"
 

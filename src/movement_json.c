@@ -458,7 +458,7 @@ decode_posting(Decoder *decoder, JsonbContainer *object)
 	context = AllocSetContextCreate(CurrentMemoryContext, "accum entries", ALLOCSET_SMALL_SIZES);
 	old = MemoryContextSwitchTo(context);
 	movements = accum_entries_expand(decoder->reg, object, decoder->position);
-	for (int i = 0; i < JB_ROOT_COUNT(movements); i++)
+	for (uint32 i = 0; i < JB_ROOT_COUNT(movements); i++)
 		decode_container(decoder, getIthJsonbValueFromContainer(&movements->root, i)->val.binary.data);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);

@@ -5,7 +5,7 @@
  * There nothing is removed.  A movement that is to count no longer gets a reversal: a
  * movement of the same document and cell with its resources' signs turned round, which
  * points to it.  Sums over movements are right without knowing of this; what side a
- * reversal is on, and how it is counted, side.h says.
+ * reversal is on, and how it is counted, contribution.h says.
  *
  * Only the engine writes reversals.  Where it does so with a statement, the trigger
  * that prepares rows asks here whether a reversal is one of those, and as it should

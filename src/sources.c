@@ -21,9 +21,9 @@
 #include "utils/date.h"
 #include "utils/timestamp.h"
 
+#include "contribution.h"
 #include "horizon.h"
 #include "moved.h"
-#include "side.h"
 #include "side_values.h"
 #include "sources.h"
 

@@ -1,15 +1,15 @@
 /*
- * side.c
+ * contribution.c
  *		What a movement adds: to receipts or expenses, and to the number of movements.
  *
- * The rule is in side.h; here it is in SQL, for those who add up movements with
+ * The rule is in contribution.h; here it is in SQL, for those who add up movements with
  * queries.  Only registers with history have reversals, and the columns that tell.
  *
  * Pure: compiles into the unit tests as well.
  */
 #include "pure.h"
 
-#include "side.h"
+#include "contribution.h"
 
 /*
  * Append a condition on a movement called row: its value of a resource, which is

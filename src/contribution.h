@@ -1,9 +1,9 @@
 /*
- * side.h
+ * contribution.h
  *		What a movement adds: to receipts or expenses, and to the number of movements.
  */
-#ifndef ACCUM_SIDE_H
-#define ACCUM_SIDE_H
+#ifndef ACCUM_CONTRIBUTION_H
+#define ACCUM_CONTRIBUTION_H
 
 #include "datatype/timestamp.h"
 #include "lib/stringinfo.h"
@@ -48,4 +48,4 @@ extern void accum_append_is_receipt(StringInfo sql, const char *row, const char 
 									bool history);
 extern void accum_append_counted(StringInfo sql, const char *row, bool history);
 
-#endif							/* ACCUM_SIDE_H */
+#endif							/* ACCUM_CONTRIBUTION_H */
