@@ -80,10 +80,15 @@ $node->safe_psql('postgres', q{
 		SELECT recorder, period, movement_type, dim_hash, quality, -1 FROM accum.limited_movements WHERE quality = 'poor';
 	RESET session_replication_role;
 	SELECT accum.register_rebuild_cache('limited'), accum.register_rebuild_totals('limited');});
+$node->safe_psql('postgres', $_) foreach (
+	q{SELECT accum.register_create('kept', '{"product": "text"}', '{"n": "integer"}', history => true)},
+	q{SELECT accum.register_post('kept', lines(d)) FROM unnest('{first,second}'::text[]) AS d},
+	q{SELECT accum.register_repost('kept', 'first', lines('first') - 5)},
+	q{SELECT accum.register_unpost('kept', 'second', '2020-06-01')});
 is($node->safe_psql('postgres', q{SELECT accum._delta_count('fast') > 0, accum._delta_count('faster') > 0, accum._delta_count('slower')}),
 	't|t|0', 'deltas are pending');
 
-my @registers = ('stock', 'visits', 'fast', 'faster', 'slower', 'limited');
+my @registers = ('stock', 'visits', 'fast', 'faster', 'slower', 'limited', 'kept');
 my $before = contents('postgres');
 
 foreach my $way (
@@ -229,6 +234,7 @@ sub check_restored
 	register_is_right($node, $database, $_, $database) foreach @registers;
 	deltas_are_right($database);
 	limits_are_kept($database);
+	history_is_kept($database);
 
 	is( $node->safe_psql($database, q{
 		SELECT accum.stock_balance('{"quality": "best"}')
@@ -239,6 +245,22 @@ sub check_restored
 		't|t', "$database: the read functions answer");
 	isnt($node->psql($database, 'DELETE FROM accum.stock_balance_cache'),
 		0, "$database: derived tables are guarded");
+	return;
+}
+
+# So did what was known when, and what has been reversed.
+sub history_is_kept
+{
+	my ($database) = @_;
+	my $known = q{SELECT recorded_at, accum.kept_balance(known_at => recorded_at)
+		FROM (SELECT DISTINCT recorded_at FROM accum.kept_movements) AS m ORDER BY 1};
+
+	is($node->safe_psql($database, $known), $node->safe_psql('postgres', $known),
+		"$database: what was known");
+	isnt($node->psql($database, 'DELETE FROM accum.kept_movements'), 0, "$database: nothing is removed");
+	is( $node->safe_psql($database, q{SELECT accum.register_unpost('kept', 'second'), accum.register_unpost('kept', 'first')}),
+		'0|99', "$database: what was reversed is known");
+	register_is_right($node, $database, 'kept', "$database, reversed");
 	return;
 }
 

@@ -17,7 +17,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my ($steps, $documents, $cells, $days) = (500, 25, 3, 20);
-my $node = new_server('known');
+my $node = new_server('known', conf => "max_prepared_transactions = 2\n");
 
 $node->safe_psql('postgres', qq{
 	CREATE TABLE log (day date, cell int, n int, step int, counted int);
@@ -271,5 +271,16 @@ is( $node->safe_psql('postgres', q{SELECT setseed(0.4); SELECT count(*), count(*
 	"300|0|t", 'turnovers of 300 ranges and moments are what the log says');
 is( $node->safe_psql('postgres', join("\n", map { s/$/;/mgr } @final)) =~ s/\n//gr,
 	't' x 30, 'what was final has stayed so');
+
+# Prepared transactions are writers, too.
+$node->safe_psql('postgres', q{BEGIN;
+	SELECT accum.register_post('k', '{"recorder": "last", "period": "2020-01-01", "cell": 1, "n": 1}');
+	PREPARE TRANSACTION 'known';});
+my ($result, $stdout, $stderr) = $node->psql('postgres', q{SET lock_timeout = '10ms';
+	SELECT accum.register_known_until('k')});
+like($stderr, qr/canceling statement due to lock timeout/, 'a prepared transaction is waited for');
+$node->safe_psql('postgres', q{COMMIT PREPARED 'known'});
+is( $node->safe_psql('postgres', q{SELECT accum.register_known_until('k') > max(recorded_at) FROM accum.k_movements}),
+	't', 'and is final once it has ended');
 $node->stop;
 done_testing();
