@@ -85,7 +85,7 @@ class AsyncAccumulatorClient:
         return calls.only(await self.run(calls.registers(name)), name)
 
     async def registers(self) -> dict[str, Register]:
-        """The definitions of all registers, by name."""
+        """The definitions of all registers but ledgers, by name."""
         return {register.name: register for register in await self.run(calls.registers())}
 
     def use(self, register: Register) -> AsyncRegisterHandle:

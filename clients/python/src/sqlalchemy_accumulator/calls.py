@@ -240,11 +240,15 @@ def register_info(name: str) -> Call[dict[str, Any]]:
 
 
 def registers(name: str | None = None) -> Call[list[Register]]:
-    """Definitions as the database has them; none where there is no such register."""
+    """Definitions as the database has them; none where there is no such register.
+
+    Ledgers are none of ours: their movements have two sides.
+    """
     return Call(
         "SELECT name, dimensions, resources, attributes, kind, totals_period, partition_by,"
         " high_write, recorder_type, time_zone, year_start, limits, history FROM accum._registers"
-        " WHERE name = CAST(:name AS text) OR CAST(:name AS text) IS NULL ORDER BY name",
+        " WHERE kind IN ('balance', 'turnover')"
+        " AND (name = CAST(:name AS text) OR CAST(:name AS text) IS NULL) ORDER BY name",
         {"name": name},
         lambda rows: [_register(row) for row in rows],
     )

@@ -79,7 +79,7 @@ class AccumulatorClient:
         return calls.only(self.run(calls.registers(name)), name)
 
     def registers(self) -> dict[str, Register]:
-        """The definitions of all registers, by name."""
+        """The definitions of all registers but ledgers, by name."""
         return {register.name: register for register in self.run(calls.registers())}
 
     def use(self, register: Register) -> RegisterHandle:
