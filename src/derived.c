@@ -24,6 +24,8 @@
  */
 #include "postgres.h"
 
+#include "access/table.h"
+#include "access/tableam.h"
 #include "executor/tuptable.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
@@ -38,6 +40,7 @@
 #include "derived_sql.h"
 #include "guarded.h"
 #include "query.h"
+#include "row_hint.h"
 
 #define ROWS_NAME "accum_cells"
 
@@ -56,6 +59,44 @@ static AccumRole
 cell_home(const AccumRegister *reg)
 {
 	return accum_register_has(reg, ACCUM_BALANCE_CACHE) ? ACCUM_BALANCE_CACHE : ACCUM_TOTALS_YEAR;
+}
+
+/*
+ * Has the session found all cells of a delta set in the balance cache before, and are
+ * they still there?  Most posts are to such cells, and need no index then.
+ */
+static bool
+cells_are_known(AccumRegister *reg, AccumDeltaSet *set)
+{
+	const AccumCellColumns *columns = &reg->columns[ACCUM_BALANCE_CACHE];
+	Relation	rel = table_open(reg->relations[ACCUM_BALANCE_CACHE], AccessShareLock);
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	bool		known = TTS_IS_BUFFERTUPLE(slot) &&
+		accum_cell_columns_are_declared(reg, RelationGetDescr(rel), columns);
+	const AccumDeltaEntry *entry;
+
+	accum_delta_set_rewind(set, ACCUM_BALANCE_CACHE);
+	while (known && (entry = accum_delta_set_next(set)) != NULL)
+	{
+		known = accum_row_hint_follow(columns, rel, snapshot, entry->dim_hash, ACCUM_DAY_MIN, slot);
+		if (known && !accum_cell_columns_are(reg, columns, slot, entry->dims, entry->nulls))
+			accum_cell_collision(reg, entry->dims, entry->nulls);
+	}
+	UnregisterSnapshot(snapshot);
+	ExecDropSingleTupleTableSlot(slot);
+	table_close(rel, NoLock);
+	return known;
+}
+
+/* Find a cell's row in its home, and remember where in the cache it is. */
+static bool
+find_cell(AccumCellScan *scan, AccumRole home, int64 hash)
+{
+	accum_cell_scan_find(scan, hash, NULL);
+	return home == ACCUM_BALANCE_CACHE
+		? accum_row_hint_scan(scan->scan, hash, ACCUM_DAY_MIN, scan->slot)
+		: accum_cell_scan_next(scan) != NULL;
 }
 
 /*
@@ -83,8 +124,7 @@ find_new_cells(AccumRegister *reg, AccumRole home, AccumDeltaSet *set, Tuplestor
 	accum_delta_set_rewind(set, ACCUM_BALANCE_CACHE);
 	while ((entry = accum_delta_set_next(set)) != NULL)
 	{
-		accum_cell_scan_find(&scan, entry->dim_hash, NULL);
-		if (accum_cell_scan_next(&scan) == NULL)
+		if (!find_cell(&scan, home, entry->dim_hash))
 		{
 			MemoryContext old = MemoryContextSwitchTo(scratch);
 
@@ -144,10 +184,15 @@ static bool
 enter_cells(AccumRegister *reg, AccumDeltaSet *set)
 {
 	AccumRole	home = cell_home(reg);
-	Tuplestorestate *rows = tuplestore_begin_heap(false, false, work_mem);
-	uint64		found = find_new_cells(reg, home, set, rows);
-	bool		alone = found == 0 || insert_new_cells(reg, home, rows) == found;
+	Tuplestorestate *rows;
+	uint64		found;
+	bool		alone;
 
+	if (home == ACCUM_BALANCE_CACHE && cells_are_known(reg, set))
+		return true;
+	rows = tuplestore_begin_heap(false, false, work_mem);
+	found = find_new_cells(reg, home, set, rows);
+	alone = found == 0 || insert_new_cells(reg, home, rows) == found;
 	tuplestore_end(rows);
 	return alone;
 }
