@@ -23,7 +23,6 @@
 #include "names.h"
 #include "operator.h"
 #include "resource.h"
-#include "sides.h"
 
 /* <resource>_turnover_dr must fit 63 bytes. */
 #define MAX_LEDGER_RESOURCE_NAME 51

@@ -12,6 +12,9 @@
 
 #include "names.h"
 
+const char *const accum_side_suffixes[ACCUM_MAX_SIDES] = {"_dr", "_cr"};
+const char *const accum_side_columns[ACCUM_SIDE_COLUMNS] = {"account", "subconto"};
+
 static const char *const role_names[] = {
 	[ACCUM_MOVEMENTS] = "movements",
 	[ACCUM_RECORDERS] = "recorders",

@@ -35,6 +35,17 @@ typedef enum AccumRole
 
 #define ACCUM_ROLES (ACCUM_TOTALS_DAY + 1)
 
+/* A movement of a ledger has two sides, any other one. */
+#define ACCUM_MAX_SIDES 2
+
+/* What each side of a ledger's movement adds to the dimensions: account and subconto. */
+#define ACCUM_ACCOUNT 0
+#define ACCUM_SUBCONTO 1
+#define ACCUM_SIDE_COLUMNS 2
+
+extern const char *const accum_side_suffixes[ACCUM_MAX_SIDES];
+extern const char *const accum_side_columns[ACCUM_SIDE_COLUMNS];
+
 extern bool accum_name_valid(const char *name, size_t max_length);
 extern bool accum_column_name_reserved(const char *name);
 extern const char *accum_role_name(AccumRole role);

@@ -20,9 +20,6 @@
 
 #include "sides.h"
 
-const char *const accum_side_suffixes[ACCUM_MAX_SIDES] = {"_dr", "_cr"};
-const char *const accum_side_columns[ACCUM_SIDE_COLUMNS] = {"account", "subconto"};
-
 static AccumColumnDef
 account_def(const char *suffix)
 {
