@@ -220,13 +220,14 @@ static HeapTuple
 set_recorded(TriggerData *trigger, AccumRegister *reg, const AccumLeaf *leaf, int64 hash)
 {
 	int			columns[] = {leaf->hashes[0], leaf->recorded_at, leaf->id};
-	pg_uuid_t	id;
-	Datum		values[] = {
-		Int64GetDatum(hash), TimestampTzGetDatum(accum_recorded_at(reg)), UUIDPGetDatum(&id)
-	};
+	Datum		values[lengthof(columns)];
 	bool		nulls[lengthof(columns)] = {false};
+	pg_uuid_t	id;
 
 	accum_movement_id_next(&id);
+	values[0] = Int64GetDatum(hash);
+	values[1] = TimestampTzGetDatum(accum_recorded_at(reg));
+	values[2] = UUIDPGetDatum(&id);
 	return heap_modify_tuple_by_cols(trigger->tg_trigtuple, RelationGetDescr(trigger->tg_relation),
 									 lengthof(columns), columns, values, nulls);
 }
