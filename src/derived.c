@@ -34,6 +34,7 @@
 
 #include "cell.h"
 #include "cell_scan.h"
+#include "compat.h"
 #include "derived.h"
 #include "derived_direct.h"
 #include "derived_row.h"
@@ -72,7 +73,7 @@ cells_are_known(AccumRegister *reg, AccumDeltaSet *set)
 	Relation	rel = table_open(reg->relations[ACCUM_BALANCE_CACHE], AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	bool		known = TTS_IS_BUFFERTUPLE(slot) &&
+	bool		known = TTS_IS_BUFFERTUPLE(slot) && OidIsValid(accum_primary_key_index(rel)) &&
 		accum_cell_columns_are_declared(reg, RelationGetDescr(rel), columns);
 	const AccumDeltaEntry *entry;
 

@@ -310,7 +310,7 @@ accum_partition_default(AccumRegister *reg)
 /*
  * Wait for whoever is making partitions, and keep others from it until the
  * transaction ends; then tell whether any of the units still has none and could have
- * one, since the default partition holds no rows of it.
+ * one, since the default partition is small and holds no rows of it.
  *
  * units are first days; movements is locked.
  */
@@ -328,6 +328,8 @@ accum_partitions_missing(AccumRegister *reg, const AccumDay *units, int nunits)
 	if (!OidIsValid(default_partition))
 		return true;
 	LockRelationOid(default_partition, RowExclusiveLock);
+	if (accum_default_is_large(default_partition))
+		return false;
 	nunits = keep_missing(reg, copy, nunits);
 	return leave_default(reg, default_partition, copy, nunits) > 0;
 }
@@ -345,8 +347,7 @@ accum_partitions_create_missing(AccumRegister *reg, const AccumDay *units, int n
 
 	if (!OidIsValid(default_partition) ||
 		accum_namespace_aclcheck(accum_schema_oid(), owner, ACL_CREATE) != ACLCHECK_OK ||
-		accum_used_by_this_session(reg->movements) || accum_used_by_this_session(default_partition) ||
-		accum_default_is_large(default_partition))
+		accum_used_by_this_session(reg->movements) || accum_used_by_this_session(default_partition))
 		return;
 	if (!ConditionalLockRelationOid(reg->movements, ShareUpdateExclusiveLock))
 		return;

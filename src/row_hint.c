@@ -63,17 +63,21 @@ static hints_hash *hints = NULL;
 static void
 note(HintKey key, Buffer buffer, ItemPointer tid)
 {
+	hints_hash *table = hints;
 	Hint	   *hint;
 	bool		found;
 
-	if (hints == NULL)
-		hints = hints_create(AllocSetContextCreate(TopMemoryContext, "accum row hints",
+	/* A table that runs out of memory while it grows is of no use any more. */
+	hints = NULL;
+	if (table == NULL)
+		table = hints_create(AllocSetContextCreate(TopMemoryContext, "accum row hints",
 												   ALLOCSET_SMALL_SIZES), 16, NULL);
-	if (hints->members == MAX_HINTS)
-		hints_reset(hints);
-	hint = hints_insert(hints, key, &found);
+	if (table->members == MAX_HINTS)
+		hints_reset(table);
+	hint = hints_insert(table, key, &found);
 	hint->tid = *tid;
 	hint->buffer = buffer;
+	hints = table;
 }
 
 static bool

@@ -443,9 +443,9 @@ CREATE PROCEDURE pg_temp.many(n int) LANGUAGE plpgsql AS $$ BEGIN
     END LOOP; END $$;
 CALL pg_temp.many(200);
 -- What PostgreSQL caches of tables and plans is its own affair.
-SELECT sum(total_bytes) AS before FROM pg_backend_memory_contexts WHERE name ~ '^(accum|Top)' \gset
+SELECT sum(used_bytes) AS before FROM pg_backend_memory_contexts WHERE name ~ '^(accum|Top)' \gset
 CALL pg_temp.many(1000);
-SELECT sum(total_bytes) - :before < 65536 AS same FROM pg_backend_memory_contexts WHERE name ~ '^(accum|Top)';
+SELECT sum(used_bytes) - :before < 65536 AS same FROM pg_backend_memory_contexts WHERE name ~ '^(accum|Top)';
 SELECT pg_temp.differences('co4');
 
 SELECT accum.register_drop('co' || r, force => true) FROM generate_series(1, 6) AS r;

@@ -468,6 +468,13 @@ EXPLAIN (COSTS OFF) SELECT v.n FROM (VALUES (1), (2)) AS w (b) JOIN accum.hw_wid
 RESET enable_bitmapscan;
 SELECT b, n FROM accum.hw_wide_balances ORDER BY b LIMIT 2;
 
+-- A session that knows its cells notices when the key that tells them apart has gone.
+SELECT accum.register_create('hw_keyless', '{"w": "int"}', '{"q": "int"}', high_write => true);
+SELECT accum.register_post('hw_keyless', jsonb_build_object('recorder', 'd' || i, 'period', '2026-05-01', 'w', 1, 'q', 1)) FROM generate_series(1, 2) AS i;
+ALTER TABLE accum.hw_keyless_balance_cache DROP CONSTRAINT hw_keyless_balance_cache_pkey;
+SELECT pg_temp.try('SELECT accum.register_post(''hw_keyless'', ''{"recorder": "d3", "period": "2026-05-01", "w": 1, "q": 1}'')');
+SELECT accum.register_drop('hw_keyless', true);
+
 -- Every object of a register and of deltas says what it is.
 SELECT c.relname FROM accum._register_relations r JOIN pg_class c ON c.oid = r.relation WHERE r.register = 'hw' AND obj_description(c.oid) IS NULL;
 SELECT p.proname FROM pg_proc p WHERE pronamespace = 'accum'::regnamespace AND proname ~ 'delta' AND obj_description(oid, 'pg_proc') IS NULL;
