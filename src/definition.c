@@ -396,11 +396,18 @@ name_add_unique(List **names, const char *name)
 	*names = lappend(*names, unconstify(char *, name));
 }
 
-/* The names of the columns that sides of a ledger's movements have, also in read functions. */
+/*
+ * What a ledger has names for by itself: columns of its movements' sides and of read
+ * functions, their parameters beside such columns, and keys of postings with entries.
+ */
 static List *
-side_names(void)
+ledger_names(void)
 {
 	static const char *const suffixes[] = {"", "_dr", "_cr"};
+	static const char *const others[] = {
+		"account_name", "from_date", "to_date", "dimensions", "level", "p_account", "p_subconto",
+		"entries", "debit", "credit"
+	};
 	List	   *names = NIL;
 
 	for (size_t s = 0; s < lengthof(suffixes); s++)
@@ -411,7 +418,8 @@ side_names(void)
 	}
 	for (int i = 0; i < ACCUM_SIDE_COLUMNS; i++)
 		names = lappend(names, psprintf("corr_%s", accum_side_columns[i]));
-	names = lappend(names, "account_name");
+	for (size_t i = 0; i < lengthof(others); i++)
+		names = lappend(names, unconstify(char *, others[i]));
 	return names;
 }
 
@@ -465,7 +473,7 @@ check_unique_names(const AccumRegisterDef *def)
 	List	   *names = NIL;
 
 	if (def->kind == ACCUM_KIND_LEDGER)
-		names = side_names();
+		names = ledger_names();
 	for (int i = 0; i < def->ndims; i++)
 		name_add_unique(&names, def->dims[i].name);
 	for (int i = 0; i < def->nattributes; i++)
