@@ -27,6 +27,11 @@
 /* <resource>_turnover_dr must fit 63 bytes. */
 #define MAX_LEDGER_RESOURCE_NAME 51
 
+/* <register>_get_balance has a parameter for each, and two of its own. */
+#define MAX_LEDGER_DIMENSIONS (FUNC_MAX_ARGS - 2)
+StaticAssertDecl(MAX_LEDGER_DIMENSIONS + ACCUM_MAX_SIDES * ACCUM_SIDE_COLUMNS <= ACCUM_MAX_COLUMNS,
+				 "movements of ledgers have columns of sides beside dimensions");
+
 static const char *const column_role_names[] = {"dimension", "resource", "attribute"};
 
 /* What a resource adds to the columns of derived tables and read functions. */
@@ -455,15 +460,13 @@ check_ledger(const AccumRegisterDef *def)
 					 errdetail("Sums of this type are approximate: debits would not equal credits."),
 					 errhint("Use numeric or an integer type.")));
 	}
-	/* Movements and cells have columns of sides beside these. */
 	if (def->kind == ACCUM_KIND_LEDGER &&
-		(def->ndims + ACCUM_MAX_SIDES * ACCUM_SIDE_COLUMNS > ACCUM_MAX_COLUMNS ||
+		(def->ndims > MAX_LEDGER_DIMENSIONS ||
 		 def->nresources * ACCUM_MAX_SIDES > ACCUM_MAX_COLUMNS))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a ledger has at most %d dimensions and %d resources",
-						ACCUM_MAX_COLUMNS - ACCUM_MAX_SIDES * ACCUM_SIDE_COLUMNS,
-						ACCUM_MAX_COLUMNS / ACCUM_MAX_SIDES)));
+						MAX_LEDGER_DIMENSIONS, ACCUM_MAX_COLUMNS / ACCUM_MAX_SIDES)));
 }
 
 /* No two columns of any relation of the register may share a name. */
