@@ -121,6 +121,7 @@ accum_chart_check(AccumRegister *reg, const Datum *dims, const bool *nulls)
 
 	if (reg->chart != ACCUM_CHART_STRICT)
 		return;
+	reg = accum_register_newest(reg);
 	if (reg->chart_accounts == NULL)
 	{
 		AccumChartAccounts *chart = chart_load(reg);

@@ -940,6 +940,16 @@ accum_register_of_movements(Oid relation)
 }
 
 /*
+ * The entry as it is now, for what may have changed since an operation began with reg:
+ * triggers close periods and open accounts.
+ */
+AccumRegister *
+accum_register_newest(AccumRegister *reg)
+{
+	return reg->valid ? reg : accum_register_of_movements(reg->movements);
+}
+
+/*
  * The register whose chart of accounts this is, its movements table locked until the
  * transaction ends.
  */

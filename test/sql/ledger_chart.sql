@@ -61,6 +61,22 @@ SELECT pg_temp.post('51', '90');
 SELECT pg_temp.post('51', '90.01');
 SELECT accum.register_unpost('gl', 'i');
 
+-- A trigger that changes the chart is obeyed within the same call, also when that knows an older one.
+CREATE FUNCTION accum.chart_trigger() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO accum.gl_accounts (account) VALUES (NEW.account_dr) ON CONFLICT DO NOTHING;
+    UPDATE accum.gl_accounts SET closed = true WHERE account = NEW.account_cr AND account = '80';
+    RETURN NEW;
+END $$;
+CREATE TRIGGER chart_trigger BEFORE INSERT ON accum.gl_movements FOR EACH ROW EXECUTE FUNCTION accum.chart_trigger();
+BEGIN;
+SELECT pg_temp.post('51', '90');
+SELECT accum.register_repost('gl', 'd', '{"period": "2026-05-03", "account_dr": "71", "account_cr": "90", "currency": "EUR", "branch": 1, "amount": 1}') > 0;
+SELECT pg_temp.try('SELECT accum.register_repost(''gl'', ''d'', ''{"period": "2026-05-03", "account_dr": "71", "account_cr": "80", "currency": "EUR", "branch": 1, "amount": 1}'')');
+ROLLBACK;
+DROP TRIGGER chart_trigger ON accum.gl_movements;
+DROP FUNCTION accum.chart_trigger();
+
 -- Who posts need not read the chart, and is not told what it says.
 CREATE ROLE regress_chart_clerk;
 SELECT accum.register_grant('gl', 'regress_chart_clerk', 'post');
