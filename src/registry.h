@@ -227,6 +227,7 @@ typedef struct AccumAccess
 {
 	bool		owner;
 	bool		admin;
+	bool		archives;		/* take movements out: admin, or with history the owner */
 	bool		removes;		/* take movements back: DELETE, or with history INSERT */
 	AclMode		privileges;
 } AccumAccess;
