@@ -32,6 +32,9 @@ SELECT dr, cr, rest, pg_temp.post(dr, cr, rest) FROM (VALUES
     ('62.01.1', '90', '{"currency": "USD"}'), ('51', '62.02', '{}'), ('51', '62.02', '{"currency": null, "branch": null}')
 ) AS v (dr, cr, rest);
 SELECT t, pg_temp.try(t) FROM (VALUES
+    ('SELECT accum.register_preview(''gl'', NULL, ''{"recorder": "i", "period": "2026-05-03", "account_dr": "51", "account_cr": "99", "currency": null, "branch": null, "amount": 1}'')'),
+    ('SELECT count(*) FROM accum.register_preview(''gl'', NULL, ''{"recorder": "i", "period": "2026-05-03", "account_dr": "51", "account_cr": "90", "currency": null, "branch": null, "amount": 1}'')'),
+    ('SELECT accum.register_preview(''gl'', ''d'', ''{"period": "2026-05-03", "account_dr": "62", "account_cr": "90", "currency": null, "branch": null, "amount": 1}'')'),
     ('INSERT INTO accum.gl_movements (recorder, period, account_dr, account_cr, amount) VALUES (''i'', ''2026-05-03'', ''51'', ''99'', 1)'),
     ('INSERT INTO accum.gl_movements (recorder, period, account_dr, account_cr, amount) VALUES (''i'', ''2026-05-03'', ''51'', ''90'', 1)'),
     ('SELECT accum.register_repost(''gl'', ''i'', ''{"period": "2026-05-03", "account_dr": "62", "account_cr": "90", "currency": null, "branch": null, "amount": 1}'')')
