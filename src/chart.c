@@ -155,10 +155,12 @@ accum_chart_check(AccumRegister *reg, const Datum *dims, const bool *nulls)
 }
 
 /*
- * accum._chart_changes(), BEFORE and AFTER INSERT, UPDATE, DELETE or TRUNCATE FOR EACH
- * STATEMENT on a chart of accounts
+ * accum._chart_changes(), BEFORE and AFTER INSERT, UPDATE or DELETE and BEFORE TRUNCATE,
+ * FOR EACH STATEMENT on a chart of accounts
  *
- * Before: wait for those who have posted by the old chart.  After: refuse what are no
+ * Before: wait for those who have posted by the old chart.  TRUNCATE is refused: it has
+ * locked the chart, which those may be about to read, before anything can be done here.
+ * After: refuse what are no
  * dimensions of the ledger, and have every session read the chart anew.
  */
 Datum
@@ -171,6 +173,12 @@ accum_chart_changes(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"%s\" was not called by a statement trigger", "_chart_changes")));
+	if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("chart of accounts \"%s\" cannot be truncated",
+						RelationGetRelationName(trigger->tg_relation)),
+				 errhint("Use DELETE.")));
 	reg = accum_register_of_chart(RelationGetRelid(trigger->tg_relation), ShareRowExclusiveLock);
 	if (TRIGGER_FIRED_AFTER(trigger->tg_event))
 	{

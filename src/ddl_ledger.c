@@ -56,7 +56,7 @@ accum_ddl_accounts(StringInfo sql, const AccumRegisterDef *def)
 					 "dimensions: values that postings to the account must have. Accounts that others are below of, and closed ones, take no postings in a strict chart.';\n"
 					 "CREATE TRIGGER accum_before BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s\n"
 					 "\tFOR EACH STATEMENT EXECUTE FUNCTION " ACCUM_SCHEMA "._chart_changes();\n"
-					 "CREATE TRIGGER accum_after AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s\n"
+					 "CREATE TRIGGER accum_after AFTER INSERT OR UPDATE OR DELETE ON %s\n"
 					 "\tFOR EACH STATEMENT EXECUTE FUNCTION " ACCUM_SCHEMA "._chart_changes();\n",
 					 table, table, table, table, table, table);
 	pfree(table);

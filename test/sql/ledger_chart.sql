@@ -20,7 +20,8 @@ SELECT t, pg_temp.try(t) FROM (VALUES
     ('INSERT INTO accum.gl_accounts (account, dimensions) VALUES (''1'', ''{"branch": "x"}'')'),
     ('INSERT INTO accum.gl_accounts (account, dimensions) VALUES (''1'', ''[]'')'),
     ('INSERT INTO accum.gl_accounts (account, name, type, dimensions) VALUES (''51'', ''Bank'', ''active'', ''{}''), (''62'', ''Customers'', ''active_passive'', ''{}''), (''62.01'', ''Invoices'', ''active_passive'', ''{}''), (''62.01.1'', ''At home'', ''active_passive'', ''{"currency": "EUR"}''), (''62.02'', ''Prepayments'', ''active_passive'', ''{"branch": null}''), (''90'', ''Sales'', ''passive'', ''{}''), (''80'', ''Old'', ''passive'', ''{}'')'),
-    ('DELETE FROM accum.gl_accounts WHERE account = ''62.01''')
+    ('DELETE FROM accum.gl_accounts WHERE account = ''62.01'''),
+    ('TRUNCATE accum.gl_accounts')
 ) AS v (t);
 SELECT * FROM accum.gl_accounts ORDER BY account;
 
