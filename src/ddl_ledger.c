@@ -40,6 +40,17 @@ accum_append_side_columns(StringInfo sql, const AccumRegisterDef *def, int side,
 void
 accum_ddl_accounts(StringInfo sql, const AccumRegisterDef *def)
 {
+	static const struct
+	{
+		const char *event;
+		const char *trigger;
+		const char *rows;
+		const char *transition;
+	}			changes[] = {
+		{"INSERT", "insert", "NEW", "new"},
+		{"UPDATE", "update", "NEW", "new"},
+		{"DELETE", "delete", "OLD", "old"},
+	};
 	char	   *table = accum_relation_text(def->name, ACCUM_ACCOUNTS);
 
 	appendStringInfo(sql, "CREATE TABLE %s (\n"
@@ -55,10 +66,13 @@ accum_ddl_accounts(StringInfo sql, const AccumRegisterDef *def)
 					 "COMMENT ON TABLE %s IS 'Chart of accounts of the ledger. parent: the account above, by code. "
 					 "dimensions: values that postings to the account must have. Accounts that others are below of, and closed ones, take no postings in a strict chart.';\n"
 					 "CREATE TRIGGER accum_before BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s\n"
-					 "\tFOR EACH STATEMENT EXECUTE FUNCTION " ACCUM_SCHEMA "._chart_changes();\n"
-					 "CREATE TRIGGER accum_after AFTER INSERT OR UPDATE OR DELETE ON %s\n"
 					 "\tFOR EACH STATEMENT EXECUTE FUNCTION " ACCUM_SCHEMA "._chart_changes();\n",
-					 table, table, table, table, table, table);
+					 table, table, table, table, table);
+	for (size_t i = 0; i < lengthof(changes); i++)
+		appendStringInfo(sql, "CREATE TRIGGER accum_%s AFTER %s ON %s REFERENCING %s TABLE AS accum_%s\n"
+						 "\tFOR EACH STATEMENT EXECUTE FUNCTION " ACCUM_SCHEMA "._chart_changes();\n",
+						 changes[i].trigger, changes[i].event, table,
+						 changes[i].rows, changes[i].transition);
 	pfree(table);
 }
 

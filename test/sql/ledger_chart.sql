@@ -104,6 +104,9 @@ DROP TRIGGER other ON other;
 CREATE TRIGGER other BEFORE INSERT ON other FOR EACH ROW EXECUTE FUNCTION accum._chart_changes();
 SELECT pg_temp.try('INSERT INTO other VALUES (1)');
 DROP TABLE other;
+CREATE TRIGGER other AFTER UPDATE ON accum.gl_accounts FOR EACH STATEMENT EXECUTE FUNCTION accum._chart_changes();
+SELECT pg_temp.try('UPDATE accum.gl_accounts SET name = ''x''');
+DROP TRIGGER other ON accum.gl_accounts;
 SELECT pg_temp.try('DROP TABLE accum.gl_accounts CASCADE');
 
 -- An open chart has names and types, and refuses nothing.
@@ -111,6 +114,28 @@ SELECT accum.register_create('free', '{}', '{"amount": "int"}', kind => 'ledger'
 INSERT INTO accum.free_accounts (account, name, type, closed) VALUES ('1', 'One', 'active', true);
 SELECT accum.register_post('free', '{"recorder": "d", "period": "2026-05-03", "account_dr": "1", "account_cr": "2", "amount": 5}');
 SELECT account, account_name, amount_closing_dr, amount_closing_cr FROM accum.free_trial_balance(NULL::date, NULL);
+-- What is wrong with new rows is found, however they come.
+SELECT t, pg_temp.try(t) FROM (VALUES
+    ('INSERT INTO accum.free_accounts (account, dimensions) SELECT i::text, CASE i WHEN 9 THEN ''{"x": 1}'' ELSE ''{}'' END::jsonb FROM generate_series(2, 9) AS i'),
+    ('INSERT INTO accum.free_accounts (account) VALUES (''1'') ON CONFLICT (account) DO UPDATE SET dimensions = ''{"x": 1}'''),
+    ('MERGE INTO accum.free_accounts a USING (VALUES (''1''), (''2'')) AS v (account) ON a.account = v.account WHEN MATCHED THEN UPDATE SET dimensions = ''{"x": 1}'' WHEN NOT MATCHED THEN INSERT (account) VALUES (v.account)'),
+    ('UPDATE accum.free_accounts SET dimensions = ''{"x": 1}'' WHERE false'),
+    ('UPDATE accum.free_accounts SET dimensions = ''{"x": 1}''')
+) AS v (t);
+SELECT account FROM accum.free_accounts;
+-- A statement that changes no account leaves what sessions know of the register, and none reads all accounts.
+CREATE FUNCTION pg_temp.read(relation text) RETURNS bigint LANGUAGE sql AS $$
+    SELECT coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0) FROM pg_stat_xact_all_tables WHERE relid = relation::regclass $$;
+BEGIN;
+INSERT INTO accum.free_accounts (account) VALUES ('1') ON CONFLICT DO NOTHING;
+SELECT pg_temp.read('accum._registers') AS known \gset
+INSERT INTO accum.free_accounts (account) VALUES ('1') ON CONFLICT DO NOTHING;
+UPDATE accum.free_accounts SET closed = true WHERE account = '2';
+SELECT pg_temp.read('accum._registers') = :known AS still_known;
+INSERT INTO accum.free_accounts (account) SELECT i FROM generate_series(2, 101) AS i;
+INSERT INTO accum.free_accounts (account) VALUES ('102');
+SELECT pg_temp.read('accum._registers') > :known AS read_anew, pg_temp.read('accum.free_accounts') < 10 AS little_read;
+ROLLBACK;
 -- Clearing leaves the chart, dropping does not.
 SELECT accum.register_clear('free', true);
 SELECT count(*) FROM accum.free_accounts;
