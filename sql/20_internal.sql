@@ -36,7 +36,7 @@ CREATE FUNCTION accum._chart_changes() RETURNS trigger
     LANGUAGE C VOLATILE
     AS 'MODULE_PATHNAME', 'accum_chart_changes';
 COMMENT ON FUNCTION accum._chart_changes() IS
-    'BEFORE and AFTER statement trigger on charts of accounts: waits for transactions that have posted, checks dimensions, and has sessions read the chart anew.';
+    'BEFORE and AFTER statement trigger on charts of accounts: refuses TRUNCATE, waits for transactions that have posted, checks dimensions, and has sessions read the chart anew.';
 
 CREATE FUNCTION accum._note_row(dim_hash bigint) RETURNS bigint
     LANGUAGE C VOLATILE STRICT

@@ -309,7 +309,7 @@ cutoff_argument(FunctionCallInfo fcinfo, int n, AccumRegister *reg)
 Datum
 accum_register_detach_partitions(PG_FUNCTION_ARGS)
 {
-	AccumAccess access = {.admin = true};
+	AccumAccess access = {.admin = true,.archives = true};
 	AccumRegister *reg;
 	AccumQueryState state;
 	AccumDay	cutoff;

@@ -13,8 +13,8 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "commands/trigger.h"
+#include "executor/tuptable.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
@@ -23,6 +23,7 @@
 #include "utils/jsonb.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/tuplestore.h"
 
 #include "cell.h"
 #include "chart.h"
@@ -121,6 +122,7 @@ accum_chart_check(AccumRegister *reg, const Datum *dims, const bool *nulls)
 
 	if (reg->chart != ACCUM_CHART_STRICT)
 		return;
+	reg = accum_register_newest(reg);
 	if (reg->chart_accounts == NULL)
 	{
 		AccumChartAccounts *chart = chart_load(reg);
@@ -153,29 +155,73 @@ accum_chart_check(AccumRegister *reg, const Datum *dims, const bool *nulls)
 	pfree(key.code);
 }
 
+/* Refuse rows with what are no dimensions of the ledger, or no values of them. */
+static void
+check_rows(AccumRegister *reg, TupleDesc desc, Tuplestorestate *rows)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "accum chart row",
+												  ALLOCSET_SMALL_SIZES);
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
+	AttrNumber	dimensions = SPI_fnumber(desc, "dimensions");
+
+	while (tuplestore_gettupleslot(rows, true, false, slot))
+	{
+		MemoryContext old = MemoryContextSwitchTo(context);
+		bool		isnull;
+
+		CHECK_FOR_INTERRUPTS();
+		(void) accum_filter_parse(reg, DatumGetJsonbP(slot_getattr(slot, dimensions, &isnull)));
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(context);
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	MemoryContextDelete(context);
+}
+
+static void
+called_wrongly(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+			 errmsg("function \"%s\" was not called as a trigger of a chart of accounts",
+					"_chart_changes")));
+}
+
 /*
- * accum._chart_changes(), BEFORE and AFTER INSERT, UPDATE, DELETE or TRUNCATE FOR EACH
- * STATEMENT on a chart of accounts
+ * accum._chart_changes(), BEFORE INSERT, UPDATE, DELETE or TRUNCATE and AFTER INSERT,
+ * UPDATE or DELETE with a transition table, FOR EACH STATEMENT on a chart of accounts
  *
- * Before: wait for those who have posted by the old chart.  After: refuse what are no
- * dimensions of the ledger, and have every session read the chart anew.
+ * Before: wait for those who have posted by the old chart.  TRUNCATE is refused: it has
+ * locked the chart, which those may be about to read, before anything can be done here.
+ * After: check what is new, and where a row has changed, have every session read the
+ * chart anew.
  */
 Datum
 accum_chart_changes(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	Tuplestorestate *rows;
 	AccumRegister *reg;
 
 	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event))
+		called_wrongly();
+	if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
 		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"%s\" was not called by a statement trigger", "_chart_changes")));
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("chart of accounts \"%s\" cannot be truncated",
+						RelationGetRelationName(trigger->tg_relation)),
+				 errhint("Use DELETE.")));
 	reg = accum_register_of_chart(RelationGetRelid(trigger->tg_relation), ShareRowExclusiveLock);
-	if (TRIGGER_FIRED_AFTER(trigger->tg_event))
-	{
-		CommandCounterIncrement();
-		MemoryContextDelete(chart_load(reg)->context);
-		CacheInvalidateRelcacheByRelid(reg->movements);
-	}
+	if (TRIGGER_FIRED_BEFORE(trigger->tg_event))
+		return PointerGetDatum(NULL);
+
+	rows = TRIGGER_FIRED_BY_DELETE(trigger->tg_event) ? trigger->tg_oldtable : trigger->tg_newtable;
+	if (rows == NULL)
+		called_wrongly();
+	if (tuplestore_tuple_count(rows) == 0)
+		return PointerGetDatum(NULL);
+	if (!TRIGGER_FIRED_BY_DELETE(trigger->tg_event))
+		check_rows(reg, RelationGetDescr(trigger->tg_relation), rows);
+	CacheInvalidateRelcacheByRelid(reg->movements);
 	return PointerGetDatum(NULL);
 }

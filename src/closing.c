@@ -108,12 +108,12 @@ closing_has(AccumRegister *reg, const AccumClosing *closing, const Datum *dims, 
 
 /*
  * The closing that a movement of a cell on a day falls under, the latest of several;
- * NULL when there is none.  It lives as long as the register's entry.
+ * NULL when there is none.  It lives as long as the register's newest entry.
  */
 const AccumClosing *
 accum_closing_find(AccumRegister *reg, AccumDay day, const Datum *dims, const bool *nulls)
 {
-	AccumClosings *closings = closings_of(reg);
+	AccumClosings *closings = closings_of(accum_register_newest(reg));
 	const AccumClosing *found = NULL;
 	ListCell   *lc;
 

@@ -40,6 +40,17 @@ accum_append_side_columns(StringInfo sql, const AccumRegisterDef *def, int side,
 void
 accum_ddl_accounts(StringInfo sql, const AccumRegisterDef *def)
 {
+	static const struct
+	{
+		const char *event;
+		const char *trigger;
+		const char *rows;
+		const char *transition;
+	}			changes[] = {
+		{"INSERT", "insert", "NEW", "new"},
+		{"UPDATE", "update", "NEW", "new"},
+		{"DELETE", "delete", "OLD", "old"},
+	};
 	char	   *table = accum_relation_text(def->name, ACCUM_ACCOUNTS);
 
 	appendStringInfo(sql, "CREATE TABLE %s (\n"
@@ -55,10 +66,13 @@ accum_ddl_accounts(StringInfo sql, const AccumRegisterDef *def)
 					 "COMMENT ON TABLE %s IS 'Chart of accounts of the ledger. parent: the account above, by code. "
 					 "dimensions: values that postings to the account must have. Accounts that others are below of, and closed ones, take no postings in a strict chart.';\n"
 					 "CREATE TRIGGER accum_before BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s\n"
-					 "\tFOR EACH STATEMENT EXECUTE FUNCTION " ACCUM_SCHEMA "._chart_changes();\n"
-					 "CREATE TRIGGER accum_after AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s\n"
 					 "\tFOR EACH STATEMENT EXECUTE FUNCTION " ACCUM_SCHEMA "._chart_changes();\n",
-					 table, table, table, table, table, table);
+					 table, table, table, table, table);
+	for (size_t i = 0; i < lengthof(changes); i++)
+		appendStringInfo(sql, "CREATE TRIGGER accum_%s AFTER %s ON %s REFERENCING %s TABLE AS accum_%s\n"
+						 "\tFOR EACH STATEMENT EXECUTE FUNCTION " ACCUM_SCHEMA "._chart_changes();\n",
+						 changes[i].trigger, changes[i].event, table,
+						 changes[i].rows, changes[i].transition);
 	pfree(table);
 }
 
@@ -239,7 +253,7 @@ append_trial_cells(StringInfo sql, const AccumRegisterDef *def, const AccumBound
 	const char *before = accum_object_text(def->name, "balances_before");
 
 	appendStringInfoString(sql, "SELECT b.account, array_to_string((string_to_array(b.account, '.'))"
-						   "[:COALESCE($4, 2147483647)], '.') AS top");
+						   "[:COALESCE($4, 2147483647)], '.') AS _top");
 	append_dims(sql, def, "b.");
 	for (int i = 0; i < def->nresources; i++)
 	{
@@ -248,16 +262,16 @@ append_trial_cells(StringInfo sql, const AccumRegisterDef *def, const AccumBound
 		const char *cr = accum_ident(name, "_cr");
 		const char *zero = psprintf("0::%s", def->resources[i].type);
 
-		appendStringInfo(sql, ",\n\t\t\tCOALESCE(sum(b.%s - b.%s) FILTER (WHERE NOT b.is_closing), %s) AS %s"
-						 ",\n\t\t\tsum(CASE WHEN b.is_closing THEN b.%s ELSE - b.%s END) AS %s"
-						 ",\n\t\t\tsum(CASE WHEN b.is_closing THEN b.%s ELSE - b.%s END) AS %s"
-						 ",\n\t\t\tCOALESCE(sum(b.%s - b.%s) FILTER (WHERE b.is_closing), %s) AS %s",
+		appendStringInfo(sql, ",\n\t\t\tCOALESCE(sum(b.%s - b.%s) FILTER (WHERE NOT b._is_closing), %s) AS %s"
+						 ",\n\t\t\tsum(CASE WHEN b._is_closing THEN b.%s ELSE - b.%s END) AS %s"
+						 ",\n\t\t\tsum(CASE WHEN b._is_closing THEN b.%s ELSE - b.%s END) AS %s"
+						 ",\n\t\t\tCOALESCE(sum(b.%s - b.%s) FILTER (WHERE b._is_closing), %s) AS %s",
 						 dr, cr, zero, accum_ident(name, "_opening"),
 						 dr, dr, accum_ident(name, "_turnover_dr"),
 						 cr, cr, accum_ident(name, "_turnover_cr"),
 						 dr, cr, zero, accum_ident(name, "_closing"));
 	}
-	appendStringInfoString(sql, "\n\t\tFROM (SELECT false AS is_closing, ");
+	appendStringInfoString(sql, "\n\t\tFROM (SELECT false AS _is_closing, ");
 	append_cell(sql, def);
 	appendStringInfo(sql, " FROM %s(LEAST(", before);
 	accum_append_from_bound(sql, def, type, 1);
@@ -313,9 +327,9 @@ append_trial_balance_functions(StringInfo sql, const AccumRegisterDef *def)
 						 type->name, type->name);
 		append_trial_columns(sql, def);
 		appendStringInfoString(sql, ")\nLANGUAGE sql STABLE\nBEGIN ATOMIC\n"
-							   "\tSELECT c.top");
+							   "\tSELECT c._top");
 		if (def->chart != ACCUM_CHART_NONE)
-			appendStringInfo(sql, ", (SELECT n.name FROM %s n WHERE n.account = c.top)", chart);
+			appendStringInfo(sql, ", (SELECT n.name FROM %s n WHERE n.account = c._top)", chart);
 		append_dims(sql, def, "c.");
 		for (int i = 0; i < def->nresources; i++)
 		{
@@ -332,7 +346,7 @@ append_trial_balance_functions(StringInfo sql, const AccumRegisterDef *def)
 		appendStringInfoString(sql, ") c");
 		if (def->chart != ACCUM_CHART_NONE)
 			appendStringInfo(sql, "\n\t\tLEFT JOIN %s a ON a.account = c.account", chart);
-		appendStringInfoString(sql, "\n\tGROUP BY c.top");
+		appendStringInfoString(sql, "\n\tGROUP BY c._top");
 		append_dims(sql, def, "c.");
 		appendStringInfoString(sql, "\n\tHAVING ");
 		for (int i = 0; i < def->nresources; i++)
@@ -346,7 +360,7 @@ append_trial_balance_functions(StringInfo sql, const AccumRegisterDef *def)
 				separator = " OR ";
 			}
 		}
-		appendStringInfoString(sql, "\n\tORDER BY c.top");
+		appendStringInfoString(sql, "\n\tORDER BY c._top");
 		append_dims(sql, def, "c.");
 		appendStringInfoString(sql, ";\nEND;\n");
 		accum_append_function_comment(sql, def, "trial_balance",
@@ -363,7 +377,7 @@ append_trial_balance_functions(StringInfo sql, const AccumRegisterDef *def)
 static void
 append_entry(StringInfo sql, const AccumRegisterDef *def, int side)
 {
-	appendStringInfo(sql, "SELECT %d AS side, t.period, t.recorded_at, t.id, t.recorder, t.dim_hash%s AS dim_hash",
+	appendStringInfo(sql, "SELECT %d AS _side, t.period, t.recorded_at, t.id, t.recorder, t.dim_hash%s AS dim_hash",
 					 side, accum_side_suffixes[side]);
 	for (int s = 0; s < ACCUM_MAX_SIDES; s++)
 	{
@@ -426,7 +440,7 @@ append_statement_columns(StringInfo sql, const AccumRegisterDef *def)
 static void
 append_opening(StringInfo sql, const AccumRegisterDef *def, const AccumBoundType *type)
 {
-	appendStringInfo(sql, "SELECT -1 AS side, '-infinity'::timestamptz AS period, NULL::timestamptz AS recorded_at, "
+	appendStringInfo(sql, "SELECT -1 AS _side, '-infinity'::timestamptz AS period, NULL::timestamptz AS recorded_at, "
 					 "NULL::uuid AS id, NULL::%s AS recorder,\n\t\t\tNULL::text AS account, NULL::jsonb AS subconto, "
 					 "NULL::text AS corr_account, NULL::jsonb AS corr_subconto", def->recorder_cast_type);
 	append_dims(sql, def, "b.");
@@ -449,7 +463,7 @@ append_opening(StringInfo sql, const AccumRegisterDef *def, const AccumBoundType
 static void
 append_postings(StringInfo sql, const AccumRegisterDef *def, const AccumBoundType *type)
 {
-	appendStringInfoString(sql, "SELECT b.side, b.period, b.recorded_at, b.id, b.recorder, b.account, b.subconto, "
+	appendStringInfoString(sql, "SELECT b._side, b.period, b.recorded_at, b.id, b.recorder, b.account, b.subconto, "
 						   "b.corr_account, b.corr_subconto");
 	append_dims(sql, def, "b.");
 	for (int i = 0; i < def->nresources; i++)
@@ -509,8 +523,8 @@ append_account_statement_functions(StringInfo sql, const AccumRegisterDef *def)
 		for (int i = 0; i < def->ndims; i++)
 			appendStringInfo(sql, "%s%s", i == 0 ? "PARTITION BY e." : ", e.",
 							 accum_ident(def->dims[i].name, ""));
-		appendStringInfoString(sql, " ORDER BY e.period, e.recorded_at, e.id, e.side)) r\n"
-							   "\tWHERE r.side >= 0\n\tORDER BY r.period, r.recorded_at, r.id, r.side;\nEND;\n");
+		appendStringInfoString(sql, " ORDER BY e.period, e.recorded_at, e.id, e._side)) r\n"
+							   "\tWHERE r._side >= 0\n\tORDER BY r.period, r.recorded_at, r.id, r._side;\nEND;\n");
 		accum_append_function_comment(sql, def, "account_statement",
 									  psprintf("text, %s, %s, jsonb, jsonb", type->name, type->name),
 									  "Postings that debit or credit an account, or one below it, in the order of period, recorded_at, id: the account and "

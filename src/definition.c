@@ -27,6 +27,11 @@
 /* <resource>_turnover_dr must fit 63 bytes. */
 #define MAX_LEDGER_RESOURCE_NAME 51
 
+/* <register>_get_balance has a parameter for each, and two of its own. */
+#define MAX_LEDGER_DIMENSIONS (FUNC_MAX_ARGS - 2)
+StaticAssertDecl(MAX_LEDGER_DIMENSIONS + ACCUM_MAX_SIDES * ACCUM_SIDE_COLUMNS <= ACCUM_MAX_COLUMNS,
+				 "movements of ledgers have columns of sides beside dimensions");
+
 static const char *const column_role_names[] = {"dimension", "resource", "attribute"};
 
 /* What a resource adds to the columns of derived tables and read functions. */
@@ -396,11 +401,18 @@ name_add_unique(List **names, const char *name)
 	*names = lappend(*names, unconstify(char *, name));
 }
 
-/* The names of the columns that sides of a ledger's movements have, also in read functions. */
+/*
+ * What a ledger has names for by itself: columns of its movements' sides and of read
+ * functions, their parameters beside such columns, and keys of postings with entries.
+ */
 static List *
-side_names(void)
+ledger_names(void)
 {
 	static const char *const suffixes[] = {"", "_dr", "_cr"};
+	static const char *const others[] = {
+		"account_name", "from_date", "to_date", "dimensions", "level", "p_account", "p_subconto",
+		"entries", "debit", "credit"
+	};
 	List	   *names = NIL;
 
 	for (size_t s = 0; s < lengthof(suffixes); s++)
@@ -411,7 +423,8 @@ side_names(void)
 	}
 	for (int i = 0; i < ACCUM_SIDE_COLUMNS; i++)
 		names = lappend(names, psprintf("corr_%s", accum_side_columns[i]));
-	names = lappend(names, "account_name");
+	for (size_t i = 0; i < lengthof(others); i++)
+		names = lappend(names, unconstify(char *, others[i]));
 	return names;
 }
 
@@ -447,15 +460,13 @@ check_ledger(const AccumRegisterDef *def)
 					 errdetail("Sums of this type are approximate: debits would not equal credits."),
 					 errhint("Use numeric or an integer type.")));
 	}
-	/* Movements and cells have columns of sides beside these. */
 	if (def->kind == ACCUM_KIND_LEDGER &&
-		(def->ndims + ACCUM_MAX_SIDES * ACCUM_SIDE_COLUMNS > ACCUM_MAX_COLUMNS ||
+		(def->ndims > MAX_LEDGER_DIMENSIONS ||
 		 def->nresources * ACCUM_MAX_SIDES > ACCUM_MAX_COLUMNS))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a ledger has at most %d dimensions and %d resources",
-						ACCUM_MAX_COLUMNS - ACCUM_MAX_SIDES * ACCUM_SIDE_COLUMNS,
-						ACCUM_MAX_COLUMNS / ACCUM_MAX_SIDES)));
+						MAX_LEDGER_DIMENSIONS, ACCUM_MAX_COLUMNS / ACCUM_MAX_SIDES)));
 }
 
 /* No two columns of any relation of the register may share a name. */
@@ -465,7 +476,7 @@ check_unique_names(const AccumRegisterDef *def)
 	List	   *names = NIL;
 
 	if (def->kind == ACCUM_KIND_LEDGER)
-		names = side_names();
+		names = ledger_names();
 	for (int i = 0; i < def->ndims; i++)
 		name_add_unique(&names, def->dims[i].name);
 	for (int i = 0; i < def->nattributes; i++)

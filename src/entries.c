@@ -214,7 +214,11 @@ read_lines(Posting *posting)
 						posting->position)));
 	array = entries.json.val.binary.data;
 	posting->nlines = JsonContainerSize(array);
-	posting->lines = palloc0(sizeof(Line) * (posting->nlines + 1));
+	if (posting->nlines == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("key \"entries\" of movement %d must not be empty", posting->position)));
+	posting->lines = palloc0(sizeof(Line) * posting->nlines);
 	for (int i = 0; i < posting->nlines; i++)
 	{
 		posting->line = i + 1;

@@ -25,6 +25,7 @@
 #include "balances.h"
 #include "cell.h"
 #include "cell_set.h"
+#include "chart.h"
 #include "closing.h"
 #include "difference.h"
 #include "document.h"
@@ -75,6 +76,8 @@ preview_add_side(Preview *preview, AccumDay day, const AccumSideValues *values, 
 	}
 	if (accum_closing_find(reg, day, values->dims, values->nulls) != NULL)
 		cell->closed = true;
+	if (sign > 0)
+		accum_chart_check(reg, values->dims, values->nulls);
 }
 
 /* Take a movement into account that would be written (sign 1) or removed (-1). */

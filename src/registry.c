@@ -860,6 +860,7 @@ accum_register_visible(AccumRegister *reg)
 AccumRegister *
 accum_register_open(const char *name, LOCKMODE lockmode, const AccumAccess *access)
 {
+	static const AccumAccess owners = {.owner = true};
 	static const AccumAccess inserts = {.privileges = ACL_INSERT};
 	static const AccumAccess deletes = {.privileges = ACL_DELETE};
 	NameEntry  *cached = NULL;
@@ -891,6 +892,8 @@ accum_register_open(const char *name, LOCKMODE lockmode, const AccumAccess *acce
 		reg = register_get(name, relations[ACCUM_MOVEMENTS]);
 		if (reg != NULL && strcmp(reg->name, name) == 0)
 		{
+			if (access != NULL && access->archives && reg->history)
+				check_access(reg->movements, &owners);
 			if (access != NULL && access->removes)
 				check_access(reg->movements, reg->history ? &inserts : &deletes);
 			return reg;
@@ -937,6 +940,16 @@ AccumRegister *
 accum_register_of_movements(Oid relation)
 {
 	return register_get(NULL, relation);
+}
+
+/*
+ * The entry as it is now, for what may have changed since an operation began with reg:
+ * triggers close periods and open accounts.
+ */
+AccumRegister *
+accum_register_newest(AccumRegister *reg)
+{
+	return reg->valid ? reg : accum_register_of_movements(reg->movements);
 }
 
 /*

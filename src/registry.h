@@ -227,6 +227,7 @@ typedef struct AccumAccess
 {
 	bool		owner;
 	bool		admin;
+	bool		archives;		/* take movements out: admin, or with history the owner */
 	bool		removes;		/* take movements back: DELETE, or with history INSERT */
 	AclMode		privileges;
 } AccumAccess;
@@ -248,6 +249,7 @@ extern AccumRegister *accum_register_named(FunctionCallInfo fcinfo, LOCKMODE loc
 extern Interval *accum_interval_argument(FunctionCallInfo fcinfo, int n, const char *name);
 extern AccumRegister *accum_register_hold(Oid movements, LOCKMODE lockmode);
 extern AccumRegister *accum_register_of_movements(Oid relation);
+extern AccumRegister *accum_register_newest(AccumRegister *reg);
 extern AccumRegister *accum_register_of_chart(Oid relation, LOCKMODE lockmode);
 extern SPIPlanPtr *accum_register_plan(AccumRegister *reg, const AccumPlanKey *key);
 extern SPIPlanPtr *accum_register_text_plan(AccumRegister *reg, const char *sql);

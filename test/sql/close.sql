@@ -179,6 +179,15 @@ SELECT pg_temp.try(format('SELECT accum.register_post(%L, %L)', 'books', pg_temp
 DROP TRIGGER backdate ON accum.books_movements;
 DROP FUNCTION accum.backdate();
 
+-- One that closes a period holds for the very document that is being changed.
+CREATE FUNCTION accum.shut() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM accum.register_close('books', '2026-12-31'); RETURN NEW; END $$;
+BEGIN;
+SELECT accum.register_post('books', pg_temp.line('shut', '2026-12-28', 1, 'cash', 1));
+CREATE TRIGGER shut BEFORE INSERT ON accum.books_movements FOR EACH ROW EXECUTE FUNCTION accum.shut();
+SELECT pg_temp.try(format('SELECT accum.register_repost(%L, %L, %L)', 'books', 'shut', pg_temp.line('shut', '2026-12-28', 1, 'cash', 2)));
+ROLLBACK;
+DROP FUNCTION accum.shut();
+
 -- high_write, kind turnover, and register_alter with a new dimension.
 SELECT accum.register_create('hot', '{"till": "int"}', '{"amount": "int"}', high_write => true, kind => 'turnover');
 SELECT accum.register_post('hot', '{"recorder": "a", "period": "2026-01-05", "till": 1, "amount": 5}');

@@ -30,7 +30,15 @@ SELECT accum.register_post('gl', '[
     {"account": "52", "currency": "USD", "debit": {"amount": 110}}, {"account": "57", "currency": "USD", "credit": {"amount": 109}}, {"account": "91", "currency": "USD", "credit": {"amount": 1}},
     {"account": "1", "currency": null, "branch": null, "debit": {}}, {"account": "2", "currency": null, "branch": null, "credit": {}}]}]');
 SELECT * FROM stored;
-SELECT accum.register_post('gl', '{"recorder": "mixed", "period": "2026-05-03", "branch": 1, "currency": "CHF", "entries": []}');
+-- A posting without lines is a mistake, and takes nothing away.
+SELECT t, pg_temp.try(t) FROM (VALUES
+    ('SELECT accum.register_post(''gl'', ''{"recorder": "mixed", "period": "2026-05-03", "branch": 1, "currency": "CHF", "entries": []}'')'),
+    ('SELECT accum.register_post(''gl'', ''[{"recorder": "mixed", "period": "2026-05-03", "account_dr": "1", "account_cr": "2", "currency": "CHF", "branch": 1}, {"entries": []}]'')'),
+    ('SELECT accum.register_post(''gl'', ''{"recorder": "none", "period": "2026-05-03", "branch": 1, "currency": "CHF", "entries": []}'', p_once => true)'),
+    ('SELECT accum.register_repost(''gl'', ''mixed'', ''{"recorder": "other", "bogus": 1, "entries": []}'')'),
+    ('SELECT * FROM accum.register_preview(''gl'', ''mixed'', ''{"entries": []}'')')
+) AS v (t);
+SELECT count(*) FROM stored;
 -- A repost keeps what is the same, a second post with p_once is none, a preview tells.
 CREATE TEMP TABLE ids AS SELECT id FROM accum.gl_movements;
 SELECT accum.register_repost('gl', 'mixed', '[{"period": "2026-05-03", "account_dr": "1", "account_cr": "2", "currency": "CHF", "branch": 1, "amount": 5}, {"period": "2026-05-03", "branch": 1, "entries": [

@@ -64,7 +64,8 @@ my %lines = (
 		map { "SELECT * FROM accum.%s_$_" } qw(recorders movements_2020 movements_default) ],
 	'`register_closings` of some cells' => [
 		q{SELECT told(count(*) FILTER (WHERE dimensions IS NOT NULL)) FROM accum.register_closings WHERE register = 'closed'}],
-	'`register_verify`' => [q{SELECT * FROM accum.register_verify('%s')}],
+	'`register_verify`, `register_ledger_verify`' =>
+	  [ q{SELECT * FROM accum.register_verify('%s')}, q{SELECT accum.register_ledger_verify('books')} ],
 	'`register_preview`' => [
 		"SELECT * FROM accum.register_preview('%s', NULL, '$movement')",
 		q{SELECT * FROM accum.register_preview('%s', 'old', NULL)} ],
@@ -89,6 +90,7 @@ my %lines = (
 	'`register_reopen`' => [q{SELECT accum.register_reopen('%s', '2019-01-01')}],
 	'`register_create_partitions`' => [q{SELECT accum.register_create_partitions('%s', '10 years')}],
 	'`register_detach_partitions`' => [q{SELECT accum.register_detach_partitions('%s')}],
+	'`register_detach_partitions`, with history' => [q{SELECT accum.register_detach_partitions('kept')}],
 	'`register_drop_empty_partitions`' => [q{SELECT accum.register_drop_empty_partitions('%s')}],
 	'`register_repair`' => [q{SELECT accum.register_repair('%s')}],
 	'`register_rebuild_totals`' => [q{SELECT accum.register_rebuild_totals('%s')}],
@@ -149,14 +151,15 @@ sub prepare
 			END IF;
 			RETURN n;
 		END $$;});
-	foreach my $register (@registers, 'closed')
+	foreach my $register (@registers, 'closed', 'kept')
 	{
 		my $high_write = $register eq 'fast' ? 'true' : 'false';
+		my $history = $register eq 'kept' ? 'true' : 'false';
 
 		$node->safe_psql('postgres', qq[
 			SET ROLE walker_owner;
 			SELECT accum.register_create('$register', '{"warehouse": "text"}', '{"n": "integer"}',
-				partition_by => 'year', high_write => true);
+				partition_by => 'year', high_write => true, history => $history);
 			SELECT accum.register_post('$register', '[
 				{"recorder": "old", "period": "2020-05-04 10:00", $cell, "n": 5},
 				{"recorder": "other", "period": "2020-05-04 11:00", "warehouse": null, "n": 6}]');
@@ -171,6 +174,10 @@ sub prepare
 			  foreach @rights;
 		}
 	}
+	$node->safe_psql('postgres', q[
+		SET ROLE walker_owner;
+		SELECT accum.register_create('books', '{}', '{"n": "integer"}', kind => 'ledger');]
+		  . join('', map { my ($role, @rights) = @$_; map { "SELECT accum.register_grant('books', '$role', '$_');" } @rights } values %columns));
 	# What is closed cannot be cleared, so this is in a register of its own.
 	$node->safe_psql('postgres', q{SELECT accum.register_close('closed', '2019-12-31', '{"warehouse": "south"}')});
 	return;
