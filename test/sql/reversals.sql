@@ -271,9 +271,32 @@ SELECT pg_temp.differences('kept_default'), sum(accum.register_unpost('kept_defa
 SELECT pg_temp.differences('kept_default'), accum.kept_default_balance();
 SELECT accum.register_drop('kept_default', true);
 
+-- What somebody may not see has been reversed all the same.
+RESET ROLE;
+CREATE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.note := current_user; RETURN NEW; END $$;
+SET ROLE regress_accum_keeper;
+SELECT accum.register_create('secret', '{"place": "text"}', '{"n": "integer"}', attributes => '{"note": "text"}', history => true);
+SELECT accum.register_grant('secret', 'regress_accum_clerk', 'post');
+RESET ROLE;
+CREATE TRIGGER a_stamp BEFORE INSERT ON accum.secret_movements FOR EACH ROW EXECUTE FUNCTION stamp();
+SET ROLE regress_accum_keeper;
+ALTER TABLE accum.secret_movements ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own ON accum.secret_movements TO regress_accum_clerk USING (note = current_user);
+SET ROLE regress_accum_clerk;
+SELECT accum.register_post('secret', '[{"recorder": "d", "period": "2026-05-01", "place": "x", "n": 100}, {"recorder": "d", "period": "2026-06-01", "place": "x", "n": 10}]');
+SET ROLE regress_accum_keeper;
+SELECT accum.register_repost('secret', 'd', '{"period": "2026-05-01", "place": "x", "n": 100, "note": "regress_accum_clerk"}');
+SET ROLE regress_accum_clerk;
+SELECT n, movement_type FROM accum.secret_movements ORDER BY period;
+SELECT accum.register_unpost('secret', 'd'), accum.register_unpost('secret', 'd');
+SET ROLE regress_accum_keeper;
+SELECT n, movement_type, note FROM accum.secret_movements ORDER BY id;
+SELECT accum.secret_balance(), pg_temp.differences('secret'), (SELECT string_agg(DISTINCT status, ' ') FROM accum.register_verify('secret'));
+SELECT accum.register_drop('secret', true);
+
 DROP FUNCTION pg_temp.rows, pg_temp.totals;
 RESET ROLE;
-DROP FUNCTION twice;
+DROP FUNCTION twice, stamp;
 REVOKE CREATE ON SCHEMA accum FROM regress_accum_keeper;
 DROP ROLE regress_accum_keeper;
 DROP ROLE regress_accum_clerk;
