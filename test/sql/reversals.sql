@@ -294,6 +294,34 @@ SELECT n, movement_type, note FROM accum.secret_movements ORDER BY id;
 SELECT accum.secret_balance(), pg_temp.differences('secret'), (SELECT string_agg(DISTINCT status, ' ') FROM accum.register_verify('secret'));
 SELECT accum.register_drop('secret', true);
 
+-- Nothing may come after a movement has been checked, on the table or on a partition.
+RESET ROLE;
+CREATE FUNCTION late() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF NEW.movement_type = 'reversal' THEN NEW.n := 2 * NEW.n; END IF;
+    NEW.id := '00000000-0000-0000-0000-000000000000'; NEW.recorded_at := '2000-01-01';
+    RETURN NEW; END $$;
+SELECT accum.register_create('late', '{"place": "text"}', '{"n": "integer"}', history => true);
+SELECT accum.register_post('late', '{"recorder": "d", "period": "2026-05-01", "place": "x", "n": 100}');
+CREATE TRIGGER zzz BEFORE INSERT ON accum.late_movements FOR EACH ROW EXECUTE FUNCTION late();
+SELECT pg_temp.try($$SELECT accum.register_unpost('late', 'd')$$);
+SELECT pg_temp.try($$SELECT accum.register_post('late', '{"recorder": "e", "period": "2026-05-01", "place": "x", "n": 1}')$$);
+SELECT pg_temp.try($$INSERT INTO accum.late_movements (recorder, period, place, n) VALUES ('e', '2026-05-01', 'x', 1)$$);
+DROP TRIGGER zzz ON accum.late_movements;
+CREATE TRIGGER zzz BEFORE INSERT ON accum.late_movements_2026_05 FOR EACH ROW EXECUTE FUNCTION late();
+SELECT pg_temp.try($$SELECT accum.register_unpost('late', 'd')$$);
+-- One that does not fire does no harm; nor does one that sorts before.
+ALTER TABLE accum.late_movements_2026_05 ENABLE REPLICA TRIGGER zzz;
+SELECT accum.register_unpost('late', 'd');
+DROP TRIGGER zzz ON accum.late_movements_2026_05;
+CREATE TRIGGER early BEFORE INSERT ON accum.late_movements FOR EACH ROW EXECUTE FUNCTION late();
+CREATE TRIGGER zzz AFTER INSERT ON accum.late_movements FOR EACH ROW EXECUTE FUNCTION late();
+SELECT accum.register_post('late', '{"recorder": "e", "period": "2026-05-01", "place": "x", "n": 1}');
+SELECT recorder, n, movement_type, recorded_at > '2001-01-01', id > '00000000-0000-0000-0000-000000000000' FROM accum.late_movements ORDER BY id;
+SELECT pg_temp.differences('late'), (SELECT string_agg(DISTINCT status, ' ') FROM accum.register_verify('late'));
+SELECT accum.register_drop('late', true);
+DROP FUNCTION late;
+SET ROLE regress_accum_keeper;
+
 -- What came in with triggers switched off: sums are what movements add up to, however many count.
 SELECT accum.register_create('odd', '{"place": "text"}', '{"n": "integer", "f": "float8"}', history => true);
 SELECT accum.register_post('odd', '{"recorder": "d", "period": "2026-05-01", "place": "x", "n": 100, "f": 0.1}'), accum.register_unpost('odd', 'd');
