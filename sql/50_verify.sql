@@ -66,4 +66,4 @@ CREATE FUNCTION accum.register_known_until(p_name text) RETURNS timestamptz
     LANGUAGE C VOLATILE
     AS 'MODULE_PATHNAME', 'accum_register_known_until';
 COMMENT ON FUNCTION accum.register_known_until(text) IS
-    'Wait for the transactions that are writing a register with history, and return a moment before the wait: up to it, answers to questions with known_at never change. Needs SELECT on movements. Errors: 42704 when there is no such register, 22023 when it was created without history, 25001 when the transaction has written to it itself, 55P03 after lock_timeout, 25006 on a standby.';
+    'Wait for the transactions that are writing a register with history, and return a moment before the wait: up to it, answers to questions with known_at that later statements ask never change. Needs SELECT on movements. Errors: 42704 when there is no such register, 22023 when it was created without history, 25001 when the transaction has written to it itself or is REPEATABLE READ or SERIALIZABLE, 55P03 after lock_timeout, 25006 on a standby.';

@@ -5,7 +5,8 @@
  * A document's movements are found by the recorders map, which names the partitions
  * that hold them; each is visited with a statement planned for that range of periods,
  * so the cost does not grow with the number of partitions.  What is read or changed
- * here is read or changed as the caller, under the snapshot that the caller names.
+ * here is read or changed as the caller, under the snapshot that the caller names; only
+ * what has been reversed is looked up as the register's owner.
  */
 #include "postgres.h"
 
@@ -138,100 +139,133 @@ unit_values(AccumRegister *reg, Datum recorder, AccumDay unit, Datum *values)
 }
 
 /*
- * Select the rows of documents in one unit: the columns of a batch, with history
- * recorded_at, and id.  Returns how many there are in SPI_tuptable.  With history
- * reversals come first.
+ * Run a statement on the rows of documents in one unit, whose plan it is given; returns
+ * how many there are in SPI_tuptable.
  */
 static uint64
-select_unit(AccumRegister *reg, const AccumStored *stored, AccumDay unit)
+select_unit(AccumRegister *reg, SPIPlanPtr *plan, const char *columns, const char *condition,
+			const AccumStored *stored, AccumDay unit)
 {
-	AccumPlanKey key = {.purpose = ACCUM_PLAN_SELECT,.variant = OidIsValid(stored->role)};
-	SPIPlanPtr *plan = accum_register_plan(reg, &key);
 	Oid			types[] = {get_array_type(reg->recorder.type), TIMESTAMPTZOID, TIMESTAMPTZOID};
 	Datum		values[3];
 
 	if (*plan == NULL)
-	{
-		StringInfoData columns;
-
-		initStringInfo(&columns);
-		accum_batch_append_columns(&columns, reg);
-		*plan = accum_query_prepare(psprintf("SELECT %s%s, id FROM %s "
+		*plan = accum_query_prepare(psprintf("SELECT %s, id FROM %s "
 											 "WHERE recorder OPERATOR(pg_catalog.=) ANY ($1) "
 											 "AND period OPERATOR(pg_catalog.>=) $2 "
 											 "AND period OPERATOR(pg_catalog.<) $3%s",
-											 columns.data, reg->history ? ", recorded_at" : "",
-											 reg->relation_names[ACCUM_MOVEMENTS],
-											 reg->history ? " ORDER BY reverses IS NULL" : ""),
+											 columns, reg->relation_names[ACCUM_MOVEMENTS], condition),
 									lengthof(types), types, true);
-	}
 	unit_values(reg, PointerGetDatum(stored->recorders), unit, values);
 	return accum_query_run_at(*plan, values, stored->snapshot, SPI_OK_SELECT);
 }
 
-/*
- * Is a row in force?  It is not if it is a reversal, or has been reversed by one that
- * was shown before.
- */
-static bool
-row_in_force(AccumRegister *reg, HTAB *reversed, HeapTuple row, TupleDesc desc)
-{
-	bool		isnull;
-	Datum		reverses = SPI_getbinval(row, desc, accum_batch_reverses(reg) + 1, &isnull);
-	Datum		id;
-
-	if (!isnull)
-	{
-		(void) hash_search(reversed, DatumGetUUIDP(reverses), HASH_ENTER, NULL);
-		return false;
-	}
-	id = SPI_getbinval(row, desc, desc->natts, &isnull);
-	return hash_search(reversed, DatumGetUUIDP(id), HASH_FIND, NULL) == NULL;
-}
-
 /* What is written to a document is not recorded before what it has. */
 static void
-note_recorded(AccumRegister *reg, HeapTuple row, TupleDesc desc)
+note_recorded(AccumRegister *reg, HeapTuple row, TupleDesc desc, int column)
 {
 	bool		isnull;
-	Datum		recorded_at = SPI_getbinval(row, desc, desc->natts - 1, &isnull);
+	Datum		recorded_at = SPI_getbinval(row, desc, column, &isnull);
 
 	accum_recorded_after(reg, DatumGetTimestampTz(recorded_at));
 }
 
 /*
- * Show the rows of documents that are in force, as select_unit has them, to a function,
- * in the current context.  Nothing is locked.
+ * The ids of the documents' movements that have been reversed, in a register with
+ * history.
  *
- * Nothing is reversed before its own period.  So the units are visited from the last one
- * on: what is reversed is known when it comes.
+ * That is so whatever the caller may see: they are read as the register's owner.
+ */
+static HTAB *
+reversed_movements(AccumRegister *reg, const AccumStored *stored)
+{
+	HASHCTL		info = {.keysize = UUID_LEN,.entrysize = UUID_LEN,.hcxt = CurrentMemoryContext};
+	HTAB	   *reversed = hash_create("accum reversed movements", 64, &info,
+									   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	AccumPlanKey key = {.purpose = ACCUM_PLAN_REVERSED};
+	SPIPlanPtr *plan = accum_register_plan(reg, &key);
+	AccumQueryState state;
+	const ListCell *lc;
+
+	accum_query_begin(&state, accum_register_owner(reg));
+	foreach(lc, stored->units)
+	{
+		uint64		n = select_unit(reg, plan, "reverses, recorded_at", " AND reverses IS NOT NULL",
+									stored, lfirst_int(lc));
+
+		for (uint64 r = 0; r < n; r++)
+		{
+			HeapTuple	row = SPI_tuptable->vals[r];
+			bool		isnull;
+			Datum		reverses = SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &isnull);
+
+			CHECK_FOR_INTERRUPTS();
+			if (stored->to_change)
+				note_recorded(reg, row, SPI_tuptable->tupdesc, 2);
+			(void) hash_search(reversed, DatumGetUUIDP(reverses), HASH_ENTER, NULL);
+		}
+		SPI_freetuptable(SPI_tuptable);
+	}
+	accum_query_end(&state);
+	return reversed;
+}
+
+/* Is a movement, whose id comes last, among those that have been reversed? */
+static bool
+row_reversed(HTAB *reversed, HeapTuple row, TupleDesc desc)
+{
+	bool		isnull;
+	Datum		id = SPI_getbinval(row, desc, desc->natts, &isnull);
+
+	return hash_search(reversed, DatumGetUUIDP(id), HASH_FIND, NULL) != NULL;
+}
+
+/* The columns of a stored row that is shown, but for id. */
+static const char *
+shown_columns(AccumRegister *reg)
+{
+	StringInfoData columns;
+
+	initStringInfo(&columns);
+	accum_batch_append_columns(&columns, reg);
+	if (reg->history)
+		appendStringInfoString(&columns, ", recorded_at");
+	return columns.data;
+}
+
+/*
+ * Show the rows of documents that are in force to a function, in the current context:
+ * the columns of a batch, with history recorded_at, and id.  Nothing is locked.
  */
 void
 accum_documents_visit(AccumRegister *reg, const AccumStored *stored, AccumRowVisit visit,
 					  void *arg)
 {
-	HASHCTL		info = {.keysize = UUID_LEN,.entrysize = UUID_LEN,.hcxt = CurrentMemoryContext};
+	AccumPlanKey key = {.purpose = ACCUM_PLAN_SELECT,.variant = OidIsValid(stored->role)};
+	SPIPlanPtr *plan = accum_register_plan(reg, &key);
+	HTAB	   *reversed = reg->history ? reversed_movements(reg, stored) : NULL;
+	const char *columns = *plan == NULL ? shown_columns(reg) : NULL;
 	MemoryContext context = CurrentMemoryContext;
-	HTAB	   *reversed = NULL;
 	AccumQueryState state;
+	const ListCell *lc;
 
-	if (reg->history)
-		reversed = hash_create("accum reversed movements", 64, &info,
-							   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	accum_query_begin(&state, stored->role);
-	for (int i = list_length(stored->units) - 1; i >= 0; i--)
+	foreach(lc, stored->units)
 	{
-		uint64		n = select_unit(reg, stored, list_nth_int(stored->units, i));
+		uint64		n = select_unit(reg, plan, columns, reg->history ? " AND reverses IS NULL" : "",
+									stored, lfirst_int(lc));
 		SPITupleTable *rows = SPI_tuptable;
 		MemoryContext old = MemoryContextSwitchTo(context);
 
 		for (uint64 r = 0; r < n; r++)
 		{
+			HeapTuple	row = rows->vals[r];
+
 			CHECK_FOR_INTERRUPTS();
 			if (reg->history && stored->to_change)
-				note_recorded(reg, rows->vals[r], rows->tupdesc);
-			if (reversed == NULL || row_in_force(reg, reversed, rows->vals[r], rows->tupdesc))
-				visit(arg, rows->vals[r], rows->tupdesc);
+				note_recorded(reg, row, rows->tupdesc, rows->tupdesc->natts - 1);
+			if (reversed == NULL || !row_reversed(reversed, row, rows->tupdesc))
+				visit(arg, row, rows->tupdesc);
 		}
 		MemoryContextSwitchTo(old);
 		SPI_freetuptable(rows);

@@ -21,6 +21,7 @@
 #include "partition.h"
 #include "progress.h"
 #include "query.h"
+#include "resource.h"
 #include "side_values.h"
 #include "table_rows.h"
 
@@ -158,10 +159,35 @@ append_count(StringInfo sql, AccumRegister *reg)
 	appendStringInfoString(sql, ")::pg_catalog.int8");
 }
 
+/*
+ * Append the condition that a row of the facts, called m, says something.
+ *
+ * With history movements that are all reversed are no fact, any more than those that
+ * were removed.  Where their sums are not zero, however that came, they are one: sums are
+ * what movements add up to.  Those of floating point may leave a rest and do not tell.
+ */
+static void
+append_is_fact(StringInfo sql, AccumRegister *reg)
+{
+	int			nsums = accum_sums_kept(reg, accum_totals_role(reg->totals_period));
+
+	appendStringInfoString(sql, "(m.movements_count OPERATOR(pg_catalog.<>) 0");
+	for (int i = 0; reg->history && i < reg->nresources; i++)
+	{
+		if (accum_sum_kind(reg->resources[i].type) == ACCUM_SUM_FLOAT)
+			continue;
+		for (int s = 0; s < nsums; s++)
+			appendStringInfo(sql, " OR m.%s OPERATOR(pg_catalog.<>) 0", accum_sum_name(reg, i, s));
+	}
+	appendStringInfoChar(sql, ')');
+}
+
 /* Append the facts of what is not archived. */
 static void
 append_live(StringInfo sql, AccumRegister *reg, const AccumFactsScope *scope)
 {
+	if (reg->history)
+		appendStringInfoString(sql, "SELECT * FROM (");
 	appendStringInfo(sql, "SELECT m.dim_hash, " ACCUM_SCHEMA "._unit_start(%u::pg_catalog.regclass, m.period, '%s') AS period",
 					 reg->movements, accum_unit_name(reg->totals_period));
 	accum_append_dims(sql, reg, "m.");
@@ -200,13 +226,10 @@ append_live(StringInfo sql, AccumRegister *reg, const AccumFactsScope *scope)
 	}
 	appendStringInfoString(sql, " GROUP BY 1, 2");
 	accum_append_dims(sql, reg, "m.");
-
-	/* Movements that are all reversed are no fact, any more than those that were removed. */
 	if (reg->history)
 	{
-		appendStringInfoString(sql, " HAVING ");
-		append_count(sql, reg);
-		appendStringInfoString(sql, " OPERATOR(pg_catalog.<>) 0");
+		appendStringInfoString(sql, ") m WHERE ");
+		append_is_fact(sql, reg);
 	}
 }
 
@@ -225,8 +248,9 @@ append_archived(StringInfo sql, AccumRegister *reg, const AccumFactsScope *scope
 	}
 	appendStringInfoString(sql, ", m.movements_count, NULL, NULL FROM (");
 	accum_append_stored(sql, reg, role);
-	appendStringInfo(sql, ") m WHERE m.period OPERATOR(pg_catalog.<) '%s'::pg_catalog.date "
-					 "AND m.movements_count OPERATOR(pg_catalog.<>) 0", accum_horizon_text(reg));
+	appendStringInfo(sql, ") m WHERE m.period OPERATOR(pg_catalog.<) '%s'::pg_catalog.date AND ",
+					 accum_horizon_text(reg));
+	append_is_fact(sql, reg);
 	append_condition(sql, scope);
 }
 

@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "access/xlog.h"
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -39,6 +40,12 @@ accum_register_known_until(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
 				 errmsg("the transaction has written register \"%s\" itself", reg->name),
 				 errhint("Call accum.register_known_until() in another transaction.")));
+	if (IsolationUsesXactSnapshot())
+		ereport(ERROR,
+				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+				 errmsg("register_known_until() must not be called in a transaction with isolation level REPEATABLE READ or SERIALIZABLE"),
+				 errdetail("Its snapshot would not show what is waited for."),
+				 errhint("Call it in a transaction with isolation level READ COMMITTED, and ask in a later statement.")));
 
 	/* Whoever takes the lock after this looks at the clock after that (recorded.c). */
 	SET_LOCKTAG_RELATION(tag, MyDatabaseId, reg->movements);

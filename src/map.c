@@ -281,6 +281,7 @@ accum_map_lock(AccumMap *map, AccumLockedDocument *document, Snapshot snapshot)
 			continue;
 		document->rows = lappend(document->rows, ExecCopySlotHeapTuple(map->slot));
 		add_unit(document, slot_getattr(map->slot, MAP_UNIT_START, &isnull));
+		document->revisions += DatumGetInt64(slot_getattr(map->slot, MAP_REVISION, &isnull));
 	}
 	index_endscan(scan);
 	ExecClearTuple(map->slot);
@@ -301,12 +302,16 @@ accum_map_find_units(AccumMap *map, AccumLockedDocument *document, Snapshot snap
 	ExecClearTuple(map->slot);
 }
 
-/* Raise the revision of the rows of a document that accum_map_lock has locked. */
-void
+/*
+ * Raise the revision of the rows of a document that accum_map_lock has locked.  False when
+ * one is not as it was locked: this transaction itself has raised it meanwhile.
+ */
+bool
 accum_map_bump(AccumMap *map, const AccumLockedDocument *document, Snapshot snapshot)
 {
 	TupleTableSlot *row = MakeSingleTupleTableSlot(RelationGetDescr(map->rel), &TTSOpsHeapTuple);
 	AccumDirect direct;
+	bool		unchanged = true;
 	ListCell   *lc;
 
 	accum_direct_open(&direct, map->rel);
@@ -316,13 +321,17 @@ accum_map_bump(AccumMap *map, const AccumLockedDocument *document, Snapshot snap
 		Datum		values[MAP_COLUMNS];
 		bool		nulls[MAP_COLUMNS];
 
+		unchanged = table_tuple_fetch_row_version(map->rel, &locked->t_self, SnapshotSelf, map->slot);
+		if (!unchanged)
+			break;
 		heap_deform_tuple(locked, RelationGetDescr(map->rel), values, nulls);
 		fill_row(row, values[MAP_RECORDER - 1], values[MAP_UNIT_START - 1],
 				 DatumGetInt64(values[MAP_REVISION - 1]) + 1);
-		ItemPointerCopy(&locked->t_self, &map->slot->tts_tid);
 		if (!accum_direct_update(&direct, map->slot, row, snapshot))
 			elog(ERROR, "a document that was locked has been changed");
 	}
+	ExecClearTuple(map->slot);
 	accum_direct_close(&direct);
 	ExecDropSingleTupleTableSlot(row);
+	return unchanged;
 }

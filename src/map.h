@@ -29,6 +29,7 @@ typedef struct AccumLockedDocument
 	Datum		recorder;
 	List	   *rows;			/* HeapTuples, as they were when they were locked */
 	List	   *units;			/* first days of the units in which it has, or had, movements */
+	int64		revisions;		/* of its rows, together */
 } AccumLockedDocument;
 
 extern bool accum_map_open(AccumMap *map, AccumRegister *reg);
@@ -36,7 +37,7 @@ extern void accum_map_store(AccumMap *map, Datum recorder, AccumDay unit);
 extern bool accum_map_lock(AccumMap *map, AccumLockedDocument *document, Snapshot snapshot);
 extern void accum_map_find_units(AccumMap *map, AccumLockedDocument *document,
 								 Snapshot snapshot);
-extern void accum_map_bump(AccumMap *map, const AccumLockedDocument *document,
+extern bool accum_map_bump(AccumMap *map, const AccumLockedDocument *document,
 						   Snapshot snapshot);
 extern Oid	accum_map_recorder_order(AccumMap *map, Oid *collation);
 extern int	accum_map_compare(AccumMap *map, Datum a, Datum b);

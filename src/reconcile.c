@@ -35,6 +35,7 @@
 #include "horizon.h"
 #include "json_value.h"
 #include "pending.h"
+#include "recorded.h"
 #include "side_values.h"
 #include "stats.h"
 
@@ -431,6 +432,9 @@ accum_register_reconcile(PG_FUNCTION_ARGS)
 	}
 	count_read(&count, PG_GETARG_JSONB_P(3), recorder);
 
+	/* What is counted, others may have written since this transaction first wrote. */
+	if (count.reg->history)
+		accum_recorded_after(count.reg, GetCurrentTimestamp());
 	accum_pending_flush();
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetTransactionSnapshot());

@@ -16,6 +16,7 @@
  * Two transactions that overlap may write one document, one after the other, and the
  * later one may have recorded something before.  Then it takes another moment, now, for
  * what it writes from there on: what reverses a movement is never recorded before it.
+ * So does a count, which is made of all that others have written (reconcile.c).
  *
  * What a subtransaction took is forgotten when it is rolled back, and so are, perhaps,
  * its locks.  All movements recorded at that moment have gone with it.
@@ -105,8 +106,8 @@ accum_recorded_at(const AccumRegister *reg)
 }
 
 /*
- * A document is about to be changed that has a movement recorded at this moment: what
- * is written from now on is not recorded before it, even if the clock was set back.
+ * What is about to be written follows from a movement recorded at this moment, or from
+ * what there is at it: it is not recorded before, even if the clock was set back.
  */
 void
 accum_recorded_after(const AccumRegister *reg, TimestampTz recorded_at)

@@ -140,6 +140,7 @@ lock_finish(AccumRegister *reg, AccumDocumentLock *lock, List *documents)
 			continue;
 		lock->documents = lappend(lock->documents, document);
 		lock->units = list_concat_unique_int(lock->units, document->units);
+		lock->revisions += document->revisions;
 		recorders[n++] = document->recorder;
 	}
 	list_sort(lock->units, list_int_cmp);
@@ -275,10 +276,10 @@ lock_with_sql(AccumRegister *reg, ArrayType *recorders, AccumDocumentLock *lock,
 	bool		isnull;
 
 	if (*plan == NULL)
-		*plan = accum_query_prepare(psprintf("WITH locked AS (SELECT recorder FROM %s "
+		*plan = accum_query_prepare(psprintf("WITH locked AS (SELECT recorder, revision FROM %s "
 											 "WHERE recorder = ANY ($1) "
 											 "ORDER BY recorder, unit_start FOR NO KEY UPDATE) "
-											 "SELECT array_agg(DISTINCT recorder) FROM locked", map),
+											 "SELECT array_agg(DISTINCT recorder), sum(revision)::bigint FROM locked", map),
 									1, &array_type, false);
 	lock->locked = RegisterSnapshot(GetTransactionSnapshot());
 	(void) accum_guarded_run(reg, *plan, reg->relations[ACCUM_RECORDERS], &value, lock->locked,
@@ -292,6 +293,8 @@ lock_with_sql(AccumRegister *reg, ArrayType *recorders, AccumDocumentLock *lock,
 	old = MemoryContextSwitchTo(result_context);
 	lock->recorders = DatumGetArrayTypePCopy(value);
 	MemoryContextSwitchTo(old);
+	lock->revisions = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2,
+												  &isnull));
 
 	lock->seen = RegisterSnapshot(GetTransactionSnapshot());
 	lock->units = accum_recorders_units(reg, lock->recorders, lock->seen, result_context);
@@ -349,6 +352,17 @@ accum_recorders_leave(AccumDocumentLock *lock)
 	UnregisterSnapshot(lock->locked);
 }
 
+/* What was done to a document followed from what it was, and a trigger has changed that. */
+static void
+changed_meanwhile(AccumRegister *reg)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+			 errmsg("a document of register \"%s\" was changed by a trigger while it was being changed",
+					reg->name),
+			 errhint("Let triggers on movements not repost or unpost the document that they are fired for.")));
+}
+
 /* accum_recorders_bump without statements; false when that cannot be. */
 static bool
 bump_straight(AccumRegister *reg, AccumDocumentLock *lock)
@@ -359,7 +373,10 @@ bump_straight(AccumRegister *reg, AccumDocumentLock *lock)
 	if (!accum_map_open(&map, reg))
 		return false;
 	foreach(lc, lock->documents)
-		accum_map_bump(&map, lfirst(lc), lock->locked);
+	{
+		if (!accum_map_bump(&map, lfirst(lc), lock->locked))
+			changed_meanwhile(reg);
+	}
 	accum_map_close(&map);
 	accum_recorders_leave(lock);
 	return true;
@@ -367,7 +384,8 @@ bump_straight(AccumRegister *reg, AccumDocumentLock *lock)
 
 /*
  * Raise the revision of the rows that were locked, as the last thing done to the
- * documents.
+ * documents.  Each has to be as it was when it was locked.  Revisions only grow, and rows
+ * that were new have 0: so it is enough to compare their sum.
  *
  * A post that meets a row locked goes on; one that meets it updated waits.  It
  * must not wait for somebody who has yet to wait for it.
@@ -380,6 +398,7 @@ accum_recorders_bump(AccumRegister *reg, AccumDocumentLock *lock)
 	AccumQueryState state;
 	SPIPlanPtr *plan;
 	Oid			array_type;
+	bool		isnull;
 
 	if (lock->documents != NIL && bump_straight(reg, lock))
 		return;
@@ -387,12 +406,16 @@ accum_recorders_bump(AccumRegister *reg, AccumDocumentLock *lock)
 	array_type = get_array_type(reg->recorder.type);
 	accum_query_begin(&state, accum_register_owner(reg));
 	if (*plan == NULL)
-		*plan = accum_query_prepare(psprintf("UPDATE %s SET revision = revision + 1 "
-											 "WHERE recorder = ANY ($1)",
+		*plan = accum_query_prepare(psprintf("WITH bumped AS (UPDATE %s SET revision = revision + 1 "
+											 "WHERE recorder = ANY ($1) RETURNING revision - 1 AS revision) "
+											 "SELECT sum(revision)::bigint FROM bumped",
 											 reg->relation_names[ACCUM_RECORDERS]),
 									1, &array_type, false);
 	(void) accum_guarded_run(reg, *plan, reg->relations[ACCUM_RECORDERS], &value, lock->locked,
-							 SPI_OK_UPDATE);
+							 SPI_OK_SELECT);
+	value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	if (isnull || DatumGetInt64(value) != lock->revisions)
+		changed_meanwhile(reg);
 	accum_query_end(&state);
 	accum_recorders_leave(lock);
 }

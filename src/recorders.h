@@ -17,6 +17,7 @@ typedef struct AccumDocumentLock
 	Snapshot	locked;			/* shows the rows that are locked */
 	Snapshot	seen;			/* shows the documents as they are */
 	List	   *documents;		/* each of those locked, or NIL: too many */
+	int64		revisions;		/* of all rows locked, together */
 } AccumDocumentLock;
 
 extern ArrayType *accum_recorder_array(const AccumRegister *reg, Datum *recorders, int n);

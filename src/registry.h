@@ -101,6 +101,7 @@ typedef enum AccumPlanPurpose
 	ACCUM_PLAN_DELETE,	/* post.c */
 	ACCUM_PLAN_INSERT,	/* document.c */
 	ACCUM_PLAN_SELECT,
+	ACCUM_PLAN_REVERSED,
 	ACCUM_PLAN_DELETE_OTHERS,
 	ACCUM_PLAN_STORE,	/* recorders.c */
 	ACCUM_PLAN_CLAIM,

@@ -12,6 +12,7 @@
 
 #include "access/htup_details.h"
 #include "catalog/partition.h"
+#include "catalog/pg_trigger.h"
 #include "commands/trigger.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
@@ -232,6 +233,45 @@ set_recorded(TriggerData *trigger, AccumRegister *reg, const AccumLeaf *leaf, in
 									 lengthof(columns), columns, values, nulls);
 }
 
+/* Does a row trigger run before rows are inserted in this session? */
+static bool
+runs_before_insert(const Trigger *trigger)
+{
+	bool		replica = SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA;
+
+	return TRIGGER_TYPE_MATCHES(trigger->tgtype, TRIGGER_TYPE_ROW, TRIGGER_TYPE_BEFORE,
+								TRIGGER_TYPE_INSERT) &&
+		(trigger->tgenabled == TRIGGER_FIRES_ALWAYS ||
+		 trigger->tgenabled == (replica ? TRIGGER_FIRES_ON_REPLICA : TRIGGER_FIRES_ON_ORIGIN));
+}
+
+/*
+ * With history a movement is written as it was prepared: nothing but the trigger that
+ * does this knows which reversal was meant, and which id and recorded_at it gave.  So no
+ * other one may come later.  A partition's triggers are sorted as they fire.
+ */
+static void
+check_prepared_last(TriggerData *trigger, AccumRegister *reg)
+{
+	TriggerDesc *triggers = trigger->tg_relation->trigdesc;
+
+	for (int i = triggers->numtriggers - 1; i >= 0; i--)
+	{
+		const Trigger *other = &triggers->triggers[i];
+
+		if (other->tgoid == trigger->tg_trigger->tgoid)
+			return;
+		if (runs_before_insert(other))
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("trigger \"%s\" of register \"%s\" fires after \"%s\"",
+							other->tgname, reg->name, trigger->tg_trigger->tgname),
+					 errdetail("In a register with history movements are written as they were checked."),
+					 errhint("Give triggers that fire before each row names that sort before \"%s\".",
+							 trigger->tg_trigger->tgname)));
+	}
+}
+
 /*
  * accum._movement_prepare(), BEFORE INSERT FOR EACH ROW on movements
  *
@@ -254,6 +294,8 @@ accum_movement_prepare(PG_FUNCTION_ARGS)
 		called_wrongly("_movement_prepare");
 	reg = accum_leaf_register(trigger->tg_relation, &leaf);
 
+	if (reg->history)
+		check_prepared_last(trigger, reg);
 	check_period(reg, value_fetch(row, leaf->period));
 	check_reversal(reg, leaf, row);
 	accum_column_check_size(&reg->recorder, "column", value_fetch(row, leaf->recorder));

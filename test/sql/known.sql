@@ -87,6 +87,12 @@ ALTER TABLE accum.known_movements DISABLE ROW LEVEL SECURITY;
 DROP POLICY few ON accum.known_movements;
 
 -- Up to when is what was known final?
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT pg_temp.try($$SELECT accum.register_known_until('known')$$);
+COMMIT;
+BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY;
+SELECT pg_temp.try($$SELECT accum.register_known_until('known')$$);
+COMMIT;
 SELECT pg_temp.try($$SELECT accum.register_known_until(NULL)$$);
 SELECT pg_temp.try($$SELECT accum.register_known_until('nowhere')$$);
 SELECT pg_temp.try($$SELECT accum.register_known_until('plain')$$);

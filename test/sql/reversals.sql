@@ -271,9 +271,113 @@ SELECT pg_temp.differences('kept_default'), sum(accum.register_unpost('kept_defa
 SELECT pg_temp.differences('kept_default'), accum.kept_default_balance();
 SELECT accum.register_drop('kept_default', true);
 
+-- What somebody may not see has been reversed all the same.
+RESET ROLE;
+CREATE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.note := current_user; RETURN NEW; END $$;
+SET ROLE regress_accum_keeper;
+SELECT accum.register_create('secret', '{"place": "text"}', '{"n": "integer"}', attributes => '{"note": "text"}', history => true);
+SELECT accum.register_grant('secret', 'regress_accum_clerk', 'post');
+RESET ROLE;
+CREATE TRIGGER a_stamp BEFORE INSERT ON accum.secret_movements FOR EACH ROW EXECUTE FUNCTION stamp();
+SET ROLE regress_accum_keeper;
+ALTER TABLE accum.secret_movements ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own ON accum.secret_movements TO regress_accum_clerk USING (note = current_user);
+SET ROLE regress_accum_clerk;
+SELECT accum.register_post('secret', '[{"recorder": "d", "period": "2026-05-01", "place": "x", "n": 100}, {"recorder": "d", "period": "2026-06-01", "place": "x", "n": 10}]');
+SET ROLE regress_accum_keeper;
+SELECT accum.register_repost('secret', 'd', '{"period": "2026-05-01", "place": "x", "n": 100, "note": "regress_accum_clerk"}');
+SET ROLE regress_accum_clerk;
+SELECT n, movement_type FROM accum.secret_movements ORDER BY period;
+SELECT accum.register_unpost('secret', 'd'), accum.register_unpost('secret', 'd');
+SET ROLE regress_accum_keeper;
+SELECT n, movement_type, note FROM accum.secret_movements ORDER BY id;
+SELECT accum.secret_balance(), pg_temp.differences('secret'), (SELECT string_agg(DISTINCT status, ' ') FROM accum.register_verify('secret'));
+SELECT accum.register_drop('secret', true);
+
+-- Nothing may come after a movement has been checked, on the table or on a partition.
+RESET ROLE;
+CREATE FUNCTION late() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF NEW.movement_type = 'reversal' THEN NEW.n := 2 * NEW.n; END IF;
+    NEW.id := '00000000-0000-0000-0000-000000000000'; NEW.recorded_at := '2000-01-01';
+    RETURN NEW; END $$;
+SELECT accum.register_create('late', '{"place": "text"}', '{"n": "integer"}', history => true);
+SELECT accum.register_post('late', '{"recorder": "d", "period": "2026-05-01", "place": "x", "n": 100}');
+CREATE TRIGGER zzz BEFORE INSERT ON accum.late_movements FOR EACH ROW EXECUTE FUNCTION late();
+SELECT pg_temp.try($$SELECT accum.register_unpost('late', 'd')$$);
+SELECT pg_temp.try($$SELECT accum.register_post('late', '{"recorder": "e", "period": "2026-05-01", "place": "x", "n": 1}')$$);
+SELECT pg_temp.try($$INSERT INTO accum.late_movements (recorder, period, place, n) VALUES ('e', '2026-05-01', 'x', 1)$$);
+DROP TRIGGER zzz ON accum.late_movements;
+CREATE TRIGGER zzz BEFORE INSERT ON accum.late_movements_2026_05 FOR EACH ROW EXECUTE FUNCTION late();
+SELECT pg_temp.try($$SELECT accum.register_unpost('late', 'd')$$);
+-- One that does not fire does no harm; nor does one that sorts before.
+ALTER TABLE accum.late_movements_2026_05 ENABLE REPLICA TRIGGER zzz;
+SELECT accum.register_unpost('late', 'd');
+DROP TRIGGER zzz ON accum.late_movements_2026_05;
+CREATE TRIGGER early BEFORE INSERT ON accum.late_movements FOR EACH ROW EXECUTE FUNCTION late();
+CREATE TRIGGER zzz AFTER INSERT ON accum.late_movements FOR EACH ROW EXECUTE FUNCTION late();
+SELECT accum.register_post('late', '{"recorder": "e", "period": "2026-05-01", "place": "x", "n": 1}');
+SELECT recorder, n, movement_type, recorded_at > '2001-01-01', id > '00000000-0000-0000-0000-000000000000' FROM accum.late_movements ORDER BY id;
+SELECT pg_temp.differences('late'), (SELECT string_agg(DISTINCT status, ' ') FROM accum.register_verify('late'));
+SELECT accum.register_drop('late', true);
+DROP FUNCTION late;
+SET ROLE regress_accum_keeper;
+
+-- A trigger may not take back what is just being taken back, of one document or of many.
+RESET ROLE;
+CREATE FUNCTION again() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF pg_trigger_depth() < 2 THEN PERFORM accum.register_unpost(TG_ARGV[0], CASE WHEN TG_OP = 'DELETE' THEN OLD.recorder ELSE NEW.recorder END); END IF;
+    RETURN NEW; END $$;
+SELECT accum.register_create('again', '{"place": "text"}', '{"n": "integer"}', history => true);
+SELECT accum.register_post('again', (SELECT jsonb_agg(jsonb_build_object('recorder', 'd' || i, 'period', '2026-05-01', 'place', 'x', 'n', 1)) FROM generate_series(1, 1001) AS i));
+CREATE TRIGGER again BEFORE INSERT ON accum.again_movements FOR EACH ROW WHEN (NEW.movement_type = 'reversal') EXECUTE FUNCTION again('again');
+SELECT pg_temp.try($$SELECT accum.register_unpost('again', 'd1')$$);
+SELECT pg_temp.try($$SELECT accum.register_unpost('again', (SELECT array_agg('d' || i) FROM generate_series(1, 1001) AS i))$$);
+SELECT pg_temp.try($$SELECT accum.register_repost('again', 'd1', '[]')$$);
+SELECT count(*), sum(n), pg_temp.differences('again') FROM accum.again_movements;
+-- What it takes back by way of trial, and of other documents, is fine.
+DROP TRIGGER again ON accum.again_movements;
+CREATE FUNCTION other() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF pg_trigger_depth() < 2 THEN
+        PERFORM accum.register_unpost('again', 'd2');
+        BEGIN PERFORM accum.register_unpost('again', NEW.recorder); RAISE 'no'; EXCEPTION WHEN raise_exception THEN END;
+    END IF;
+    RETURN NEW; END $$;
+CREATE TRIGGER other BEFORE INSERT ON accum.again_movements FOR EACH ROW WHEN (NEW.movement_type = 'reversal') EXECUTE FUNCTION other();
+SELECT accum.register_unpost('again', 'd1');
+SELECT recorder, count(*), sum(n) FROM accum.again_movements WHERE recorder IN ('d1', 'd2') GROUP BY 1 ORDER BY 1;
+SELECT pg_temp.differences('again'), (SELECT string_agg(DISTINCT status, ' ') FROM accum.register_verify('again'));
+SELECT accum.register_drop('again', true);
+-- The same without history, where movements are removed.
+SELECT accum.register_create('again', '{"place": "text"}', '{"n": "integer"}');
+SELECT accum.register_post('again', '{"recorder": "d", "period": "2026-05-01", "place": "x", "n": 1}');
+CREATE TRIGGER again AFTER DELETE ON accum.again_movements FOR EACH ROW EXECUTE FUNCTION again('again');
+SELECT pg_temp.try($$SELECT accum.register_unpost('again', 'd')$$);
+DROP TRIGGER again ON accum.again_movements;
+SELECT accum.register_unpost('again', 'd');
+SELECT accum.register_drop('again');
+DROP FUNCTION again, other;
+SET ROLE regress_accum_keeper;
+
+-- What came in with triggers switched off: sums are what movements add up to, however many count.
+SELECT accum.register_create('odd', '{"place": "text"}', '{"n": "integer", "f": "float8"}', history => true);
+SELECT accum.register_post('odd', '{"recorder": "d", "period": "2026-05-01", "place": "x", "n": 100, "f": 0.1}'), accum.register_unpost('odd', 'd');
+RESET ROLE;
+SET session_replication_role = replica;
+INSERT INTO accum.odd_movements (recorder, period, dim_hash, place, n, f, movement_type, reverses, reverses_period)
+SELECT recorder, period, dim_hash, place, n, f, movement_type, reverses, reverses_period FROM accum.odd_movements WHERE reverses IS NOT NULL;
+RESET session_replication_role;
+SET ROLE regress_accum_keeper;
+SELECT accum.register_post('odd', '{"recorder": "e", "period": "2026-05-01", "place": "x", "n": 50, "f": 0.1}');
+SELECT check_type, status, expected - 'f', actual - 'f' FROM accum.register_verify('odd') ORDER BY check_type;
+SELECT accum.register_repair('odd');
+SELECT accum.odd_balance(), (SELECT sum(n) FROM accum.odd_movements), (SELECT string_agg(DISTINCT status, ' ') FROM accum.register_verify('odd'));
+SELECT sum(rows_removed), accum.register_rebuild_cache('odd'), accum.register_rebuild_totals('odd') FROM accum.register_prune('odd');
+SELECT accum.odd_balance(), (SELECT string_agg(DISTINCT status, ' ') FROM accum.register_verify('odd'));
+SELECT accum.register_drop('odd', true);
+
 DROP FUNCTION pg_temp.rows, pg_temp.totals;
 RESET ROLE;
-DROP FUNCTION twice;
+DROP FUNCTION twice, stamp;
 REVOKE CREATE ON SCHEMA accum FROM regress_accum_keeper;
 DROP ROLE regress_accum_keeper;
 DROP ROLE regress_accum_clerk;
