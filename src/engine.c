@@ -221,7 +221,7 @@ check_written(AccumRegister *reg, const AccumMovementRow *stored, TimestampTz pe
  * values.
  *
  * A written row is as _movement_prepare left it, unless a trigger that fired later
- * changed it: so it is looked at again.
+ * changed it: so period and numbers are looked at again, and with check_hash the cell.
  */
 static void
 change_add_row(AccumChange *change, TupleTableSlot *slot, int sign, Datum *dims, Datum *resources,

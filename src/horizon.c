@@ -61,12 +61,19 @@ accum_horizon_check_document(AccumRegister *reg, AccumDay unit)
 				 errhint("Post a document that corrects it at a later time.")));
 }
 
+/* Is any of [from, to) archived? */
+static bool
+reaches_archived(AccumRegister *reg, TimestampTz from, TimestampTz to)
+{
+	return accum_horizon_set(reg) && from < to &&
+		from < accum_zone_day_start(&reg->zone, reg->archived_before);
+}
+
 /* Refuse a question for the movements of [from, to) themselves, if some are archived. */
 void
 accum_horizon_check_movements(AccumRegister *reg, TimestampTz from, TimestampTz to)
 {
-	if (accum_horizon_set(reg) && from < to &&
-		from < accum_zone_day_start(&reg->zone, reg->archived_before))
+	if (reaches_archived(reg, from, to))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the movements that are asked for are archived"),
@@ -79,8 +86,7 @@ accum_horizon_check_movements(AccumRegister *reg, TimestampTz from, TimestampTz 
 void
 accum_horizon_check_detail(AccumRegister *reg, TimestampTz from, TimestampTz to)
 {
-	if (accum_horizon_set(reg) && from < to &&
-		from < accum_zone_day_start(&reg->zone, reg->archived_before))
+	if (reaches_archived(reg, from, to))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the movements that the answer needs are archived"),

@@ -310,7 +310,7 @@ accum_partition_default(AccumRegister *reg)
 /*
  * Wait for whoever is making partitions, and keep others from it until the
  * transaction ends; then tell whether any of the units still has none and could have
- * one, since the default partition is small and holds no rows of it.
+ * one, since there is a default partition that is small and holds no rows of it.
  *
  * units are first days; movements is locked.
  */
@@ -326,7 +326,7 @@ accum_partitions_missing(AccumRegister *reg, const AccumDay *units, int nunits)
 		return false;
 	default_partition = accum_partition_default(reg);
 	if (!OidIsValid(default_partition))
-		return true;
+		return false;
 	LockRelationOid(default_partition, RowExclusiveLock);
 	if (accum_default_is_large(default_partition))
 		return false;
@@ -335,8 +335,8 @@ accum_partitions_missing(AccumRegister *reg, const AccumDay *units, int nunits)
 }
 
 /*
- * Make the partitions that the units lack, if the locks for it can be had at
- * once; otherwise rows go to the default one.
+ * Make the partitions that the units lack, as accum_partitions_missing has told, if the
+ * locks for it can be had at once; otherwise rows go to the default one.
  */
 void
 accum_partitions_create_missing(AccumRegister *reg, const AccumDay *units, int nunits)
@@ -345,8 +345,7 @@ accum_partitions_create_missing(AccumRegister *reg, const AccumDay *units, int n
 	Oid			default_partition = accum_partition_default(reg);
 	Oid			owner = accum_register_owner(reg);
 
-	if (!OidIsValid(default_partition) ||
-		accum_namespace_aclcheck(accum_schema_oid(), owner, ACL_CREATE) != ACLCHECK_OK ||
+	if (accum_namespace_aclcheck(accum_schema_oid(), owner, ACL_CREATE) != ACLCHECK_OK ||
 		accum_used_by_this_session(reg->movements) || accum_used_by_this_session(default_partition))
 		return;
 	if (!ConditionalLockRelationOid(reg->movements, ShareUpdateExclusiveLock))
