@@ -17,7 +17,9 @@
 #include "postgres.h"
 
 #include "access/heapam.h"
+#include "access/relscan.h"
 #include "common/hashfn.h"
+#include "pgstat.h"
 #include "storage/bufmgr.h"
 #include "utils/date.h"
 #include "utils/memutils.h"
@@ -90,6 +92,49 @@ row_has_key(const AccumCellColumns *columns, TupleTableSlot *slot, int64 hash, A
 		DatumGetDateADT(slot->tts_values[columns->period - 1]) == unit;
 }
 
+/* Bring the version that a snapshot shows of a row on a page, which is pinned, into tuple. */
+static bool
+find_version(Relation rel, Buffer buffer, const ItemPointerData *root, Snapshot snapshot,
+			 HeapTuple tuple, bool *all_dead)
+{
+	ItemPointerData tid = *root;
+	bool		found;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	found = heap_hot_search_buffer(&tid, rel, buffer, snapshot, tuple, all_dead, true);
+	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+	return found;
+}
+
+/*
+ * Fetch a row, to be updated, from a page that is pinned, which the slot takes over.
+ *
+ * An index scan prunes a page as soon as less of it is free than fillfactor leaves, so
+ * before nearly every update, and pruning costs more than the update.  Here a page is
+ * pruned when it has no room for two more versions of the row.
+ */
+static bool
+fetch(Relation rel, Buffer buffer, const ItemPointerData *root, Snapshot snapshot,
+	  TupleTableSlot *slot, bool *all_dead)
+{
+	HeapTuple	tuple = &((BufferHeapTupleTableSlot *) slot)->base.tupdata;
+	bool		found;
+
+	Assert(TTS_IS_BUFFERTUPLE(slot));
+	ExecClearTuple(slot);
+	found = find_version(rel, buffer, root, snapshot, tuple, all_dead);
+	if (found && PageGetHeapFreeSpace(BufferGetPage(buffer)) < 2 * MAXALIGN(tuple->t_len))
+	{
+		heap_page_prune_opt(rel, buffer);
+		found = find_version(rel, buffer, root, snapshot, tuple, NULL);
+	}
+	if (found)
+		ExecStorePinnedBufferHeapTuple(tuple, slot, buffer);
+	else
+		ReleaseBuffer(buffer);
+	return found;
+}
+
 /*
  * Look where the row of a key was found before: (dim_hash), or (dim_hash, period)
  * of a table kept by unit.  True when it is there, in a slot of the table.
@@ -100,28 +145,11 @@ accum_row_hint_follow(const AccumCellColumns *columns, Relation rel, Snapshot sn
 {
 	HintKey		key = {hash, unit, RelationGetRelid(rel)};
 	Hint	   *hint = hints != NULL ? hints_lookup(hints, key) : NULL;
-	HeapTuple	tuple = &((BufferHeapTupleTableSlot *) slot)->base.tupdata;
-	ItemPointerData tid;
-	bool		found;
 
-	Assert(TTS_IS_BUFFERTUPLE(slot));
 	if (hint == NULL ||
-		!accum_read_recent_buffer(rel, ItemPointerGetBlockNumber(&hint->tid), hint->buffer))
+		!accum_read_recent_buffer(rel, ItemPointerGetBlockNumber(&hint->tid), hint->buffer) ||
+		!fetch(rel, hint->buffer, &hint->tid, snapshot, slot, NULL))
 		return false;
-	ExecClearTuple(slot);
-
-	/* An index scan prunes the pages that it comes to; updates rely on it. */
-	heap_page_prune_opt(rel, hint->buffer);
-	tid = hint->tid;
-	LockBuffer(hint->buffer, BUFFER_LOCK_SHARE);
-	found = heap_hot_search_buffer(&tid, rel, hint->buffer, snapshot, tuple, NULL, true);
-	LockBuffer(hint->buffer, BUFFER_LOCK_UNLOCK);
-	if (!found)
-	{
-		ReleaseBuffer(hint->buffer);
-		return false;
-	}
-	ExecStorePinnedBufferHeapTuple(tuple, slot, hint->buffer);
 	if (row_has_key(columns, slot, hash, unit))
 		return true;
 	ExecClearTuple(slot);
@@ -132,24 +160,28 @@ accum_row_hint_follow(const AccumCellColumns *columns, Relation rel, Snapshot sn
  * Fetch the only row of an index scan for a key, and remember where it was.  True
  * when there is one, in a slot of the table.  The current memory context is one that
  * lives as long as the scan.
+ *
+ * This is index_getnext_slot but for when pages are pruned.
  */
 bool
 accum_row_hint_scan(IndexScanDesc scan, int64 hash, AccumDay unit, TupleTableSlot *slot)
 {
-	HintKey		key = {hash, unit, RelationGetRelid(scan->heapRelation)};
+	Relation	rel = scan->heapRelation;
+	HintKey		key = {hash, unit, RelationGetRelid(rel)};
 	ItemPointer tid;
 
 	while ((tid = index_getnext_tid(scan, ForwardScanDirection)) != NULL)
 	{
-		/* Fetching the row makes of it that of the version found. */
-		ItemPointerData root = *tid;
+		Buffer		buffer = ReadBuffer(rel, ItemPointerGetBlockNumber(tid));
+		bool		all_dead = false;
 
-		if (index_fetch_heap(scan, slot))
+		pgstat_count_heap_fetch(scan->indexRelation);
+		if (fetch(rel, buffer, tid, scan->xs_snapshot, slot, &all_dead))
 		{
-			slot_getallattrs(slot);
-			note(key, ((BufferHeapTupleTableSlot *) slot)->buffer, &root);
+			note(key, buffer, tid);
 			return true;
 		}
+		scan->kill_prior_tuple = all_dead && !scan->xactStartedInRecovery;
 	}
 	return false;
 }
