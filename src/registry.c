@@ -324,7 +324,8 @@ registry_seed(const char *name)
 	if (!HeapTupleIsValid(tuple))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("register \"%s\" has no hash seed", name)));
+				 errmsg("register \"%s\" has no hash seed", name),
+				 errhint("Restore its row of accum._register_seeds; or insert one with a seed at random, and call accum.register_rebuild_totals().")));
 	seed = (uint64) DatumGetInt64(row_value(tuple, rel, SEEDS_SEED));
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);

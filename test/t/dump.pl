@@ -115,6 +115,7 @@ foreach my $way (
 
 in_two_parts();
 one_register();
+another_seed();
 
 # The second generation: a dump of what was restored is the same.
 $node->safe_psql('postgres', 'CREATE DATABASE again');
@@ -176,6 +177,46 @@ sub one_register
 	isnt($node->safe_psql('moved', 'SELECT min(dim_hash) FROM accum.stock_balance_cache'),
 		$node->safe_psql('postgres', 'SELECT min(dim_hash) FROM accum.stock_balance_cache'), 'moved: hashes are others');
 	register_is_right($node, 'moved', 'stock', 'moved');
+	return;
+}
+
+# Registers whose seed did not come along, and movements that brought hashes from another
+# one: that is noticed, and mended.
+sub another_seed
+{
+	my $states = sub {
+		return $node->safe_psql($_[0], q{
+			SELECT r.name, string_agg(DISTINCT v.status, ' ' ORDER BY v.status) FROM accum._registers AS r, accum.register_verify(r.name) AS v
+			GROUP BY 1 ORDER BY 1});
+	};
+
+	$node->safe_psql('postgres', 'CREATE DATABASE reseeded');
+	$node->command_ok([ 'pg_restore', '--exit-on-error', '--dbname=' . $node->connstr('reseeded'), "$dumps/custom" ], 'reseeded: restore');
+	$node->safe_psql('reseeded', q{UPDATE accum._register_seeds SET seed = seed + 1});
+	my $cells = $node->safe_psql('reseeded', 'SELECT count(*) FROM accum.stock_balance_cache WHERE movements_count > 0');
+	is($states->('reseeded'), join("\n", map { "$_|OK WRONG_HASH" } sort @registers), 'reseeded: all is noticed');
+	$node->safe_psql('reseeded', 'SELECT accum.register_rebuild_totals(name) FROM accum._registers');
+	is($states->('reseeded'), join("\n", map { "$_|OK" } sort @registers), 'reseeded: and mended');
+	register_is_right($node, 'reseeded', $_, 'reseeded') foreach @registers;
+	$node->safe_psql('reseeded', q{
+			SELECT accum.register_post('stock', '{"recorder": "d1", "period": "2020-07-01 10:00",
+				"product": "3", "quality": "best", "lot": null, "n": 2, "amount": 0.5}')});
+	is($node->safe_psql('reseeded', 'SELECT count(*) FROM accum.stock_balance_cache WHERE movements_count > 0'), $cells, 'reseeded: a post comes to the old cell');
+	register_is_right($node, 'reseeded', 'stock', 'reseeded, posted');
+
+	# Copied with everything, past the triggers, into the register of one_register().
+	my $columns = $node->safe_psql('postgres', q{
+			SELECT string_agg(attname, ', ') FROM pg_attribute WHERE attrelid = 'accum.stock_movements'::regclass AND attnum > 0});
+	$node->safe_psql('postgres', "COPY (SELECT $columns FROM accum.stock_movements) TO '$dumps/everything'");
+	$node->safe_psql('moved', qq{
+			SET session_replication_role = replica;
+			DELETE FROM accum.stock_movements;
+			COPY accum.stock_movements ($columns) FROM '$dumps/everything'});
+	is($states->('moved'), 'stock|MISSING_IN_CACHE MISSING_IN_TOTALS ORPHAN_IN_CACHE ORPHAN_IN_TOTALS WRONG_HASH', 'moved: copied hashes are noticed');
+	$node->safe_psql('moved', q{SELECT accum.register_rebuild_cache('stock')});
+	is($states->('moved'), 'stock|OK', 'moved: and mended');
+	is($node->safe_psql('moved', 'SELECT count(*), sum(n), sum(amount) FROM accum.stock_movements'),
+		$node->safe_psql('postgres', 'SELECT count(*), sum(n), sum(amount) FROM accum.stock_movements'), 'moved: all movements are there');
 	return;
 }
 
