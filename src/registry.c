@@ -40,6 +40,7 @@
 #include "limit.h"
 #include "registry.h"
 #include "shared.h"
+#include "version.h"
 
 /* More cached plans than this in one entry make us drop the entry. */
 #define MAX_PLANS 256
@@ -257,6 +258,7 @@ registry_row_exists(const char *table, AttrNumber attnum, RegProcedure equal, Da
 bool
 accum_register_exists(const char *name)
 {
+	accum_version_check();
 	return registry_row_exists("_registers", REGISTERS_NAME, F_TEXTEQ,
 							   CStringGetTextDatum(name));
 }
@@ -283,6 +285,7 @@ registry_name_of(Oid relation, AccumRole role)
 	HeapTuple	tuple = systable_getnext(scan);
 	char	   *name = NULL;
 
+	accum_version_check();
 	if (HeapTupleIsValid(tuple) &&
 		strcmp(TextDatumGetCString(row_value(tuple, rel, RELATIONS_ROLE)),
 			   accum_role_name(role)) == 0)
@@ -301,6 +304,7 @@ registry_relations(const char *name, Oid *relations)
 										   CStringGetTextDatum(name));
 	HeapTuple	tuple;
 
+	accum_version_check();
 	memset(relations, 0, sizeof(Oid) * ACCUM_ROLES);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
