@@ -27,6 +27,9 @@ FULL_SQL = $(EXTENSION)--$(EXTVERSION).sql
 DATA = $(wildcard sql/$(EXTENSION)--*--*.sql)
 DATA_built = $(FULL_SQL)
 
+# The library compares it with that of a database's objects.
+PG_CPPFLAGS = -DACCUM_VERSION='"$(EXTVERSION)"'
+
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
 UNIT_TESTS = $(patsubst %.c,%,$(sort $(wildcard test/unit/test_*.c)))
 # What includes pure.h needs no server and is linked into every unit test.
@@ -83,6 +86,7 @@ $(FULL_SQL): $(SQL_PARTS) $(EXTENSION).control
 	cat $(SQL_PARTS) > $@
 
 $(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.h)
+src/version.o src/version.bc: $(EXTENSION).control
 
 $(UNIT_TESTS): %: %.c $(PURE_SOURCES) $(wildcard src/*.h)
 	$(CC) $(CFLAGS) $(CPPFLAGS) -DFRONTEND -Isrc $< $(PURE_SOURCES) \

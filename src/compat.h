@@ -92,6 +92,16 @@ accum_primary_key_index(Relation rel)
 #endif
 }
 
+/*
+ * PostgreSQL 16 declares walkers with their arguments (commit 1c27d16e6e); before that they
+ * have none, which C23 takes by the word.
+ */
+#if PG_VERSION_NUM >= 160000
+#define ACCUM_WALKER(function) function
+#else
+#define ACCUM_WALKER(function) ((bool (*) ()) (void (*) (void)) (function))
+#endif
+
 /* PostgreSQL 16 calls a relation's file a locator (commit b0a55e4329). */
 static inline bool
 accum_read_recent_buffer(Relation rel, BlockNumber block, Buffer buffer)

@@ -9,12 +9,19 @@
  * Of archived time no movements are left.  There the finest totals themselves are the
  * facts, deltas that they do not have yet included, and whatever is coarser has to agree
  * with them.
+ *
+ * Cells are told apart by the dim_hash that stands in the rows.  Each fact also has the
+ * hash that its dimensions really have, _cell_hash: another one where rows were written
+ * under another seed, or got their dim_hash from elsewhere.
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "utils/memutils.h"
 
+#include "cell.h"
 #include "contribution.h"
 #include "facts.h"
 #include "horizon.h"
@@ -27,6 +34,10 @@
 
 /* How many facts are fetched at once. */
 #define FETCH_ROWS 1000
+
+/* Columns of facts: dim_hash, period, the dimensions, and others. */
+#define FACT_DIM_HASH 0
+#define FACT_DIMS 2
 
 /* Does a table keep sums of calendar units? */
 bool
@@ -182,12 +193,16 @@ append_is_fact(StringInfo sql, AccumRegister *reg)
 	appendStringInfoChar(sql, ')');
 }
 
-/* Append the facts of what is not archived. */
+/* Append the facts of what is not archived; the last column tells whether it is one. */
 static void
 append_live(StringInfo sql, AccumRegister *reg, const AccumFactsScope *scope)
 {
 	if (reg->history)
-		appendStringInfoString(sql, "SELECT * FROM (");
+	{
+		appendStringInfoString(sql, "SELECT m.*, ");
+		append_is_fact(sql, reg);
+		appendStringInfoString(sql, " FROM (");
+	}
 	appendStringInfo(sql, "SELECT m.dim_hash, " ACCUM_SCHEMA "._unit_start(%u::pg_catalog.regclass, m.period, '%s') AS period",
 					 reg->movements, accum_unit_name(reg->totals_period));
 	accum_append_dims(sql, reg, "m.");
@@ -209,8 +224,8 @@ append_live(StringInfo sql, AccumRegister *reg, const AccumFactsScope *scope)
 	append_count(sql, reg);
 	appendStringInfoString(sql, " AS movements_count, "
 					 "pg_catalog.max(m.recorded_at) AS last_movement_at, "
-					 "pg_catalog.max(m.id::pg_catalog.text COLLATE \"C\")::pg_catalog.uuid AS last_movement_id "
-					 "FROM ");
+					 "pg_catalog.max(m.id::pg_catalog.text COLLATE \"C\")::pg_catalog.uuid AS last_movement_id");
+	appendStringInfo(sql, "%s FROM ", reg->history ? "" : ", true");
 	accum_sides_append_rows(sql, reg, "m");
 	appendStringInfoString(sql, " WHERE " ACCUM_SCHEMA "._progress_row()");
 	append_condition(sql, scope);
@@ -227,10 +242,7 @@ append_live(StringInfo sql, AccumRegister *reg, const AccumFactsScope *scope)
 	appendStringInfoString(sql, " GROUP BY 1, 2");
 	accum_append_dims(sql, reg, "m.");
 	if (reg->history)
-	{
-		appendStringInfoString(sql, ") m WHERE ");
-		append_is_fact(sql, reg);
-	}
+		appendStringInfoString(sql, ") m");
 }
 
 /* Append the facts of archived time: the finest totals. */
@@ -246,7 +258,7 @@ append_archived(StringInfo sql, AccumRegister *reg, const AccumFactsScope *scope
 		for (int s = 0; s < accum_sums_kept(reg, role); s++)
 			appendStringInfo(sql, ", m.%s", accum_sum_name(reg, i, s));
 	}
-	appendStringInfoString(sql, ", m.movements_count, NULL, NULL FROM (");
+	appendStringInfoString(sql, ", m.movements_count, NULL, NULL, true FROM (");
 	accum_append_stored(sql, reg, role);
 	appendStringInfo(sql, ") m WHERE m.period OPERATOR(pg_catalog.<) '%s'::pg_catalog.date AND ",
 					 accum_horizon_text(reg));
@@ -268,6 +280,85 @@ estimate_rows(AccumRegister *reg)
 	return n * reg->nsides;
 }
 
+/* Append the columns of groups of facts, called f, behind dim_hash and period. */
+static void
+append_sums(StringInfo sql, AccumRegister *reg, AccumRole role)
+{
+	accum_append_dims(sql, reg, "f.");
+	for (int i = 0; i < reg->nresources; i++)
+	{
+		for (int s = 0; s < accum_sums_kept(reg, role); s++)
+			appendStringInfo(sql, ", pg_catalog.sum(f.%s) AS %s", accum_sum_name(reg, i, s),
+							 accum_sum_name(reg, i, s));
+	}
+	appendStringInfoString(sql, ", pg_catalog.sum(f.movements_count) AS movements_count, "
+						   "pg_catalog.max(f.last_movement_at) AS last_movement_at, "
+						   "pg_catalog.max(f.last_movement_id::pg_catalog.text COLLATE \"C\")::pg_catalog.uuid AS last_movement_id");
+}
+
+/* The columns of facts: those of the query, with _cell_hash in the place of the last one. */
+static void
+facts_init(AccumFacts *facts, TupleDesc desc)
+{
+	facts->desc = CreateTupleDescCopy(desc);
+	TupleDescInitEntry(facts->desc, desc->natts, "_cell_hash", INT8OID, -1, 0);
+	facts->rows = tuplestore_begin_heap(false, false, work_mem);
+	facts->misplaced = tuplestore_begin_heap(false, false, work_mem);
+	facts->has_misplaced = false;
+}
+
+/* Take a row of the query. */
+static void
+fact_take(AccumFacts *facts, AccumRegister *reg, HeapTuple row, TupleDesc desc, Datum *values,
+		  bool *nulls)
+{
+	int			last = desc->natts - 1;
+	bool		is_fact;
+	int64		cell_hash;
+
+	heap_deform_tuple(row, desc, values, nulls);
+	is_fact = DatumGetBool(values[last]);
+	cell_hash = accum_cell_hash(reg, values + FACT_DIMS, nulls + FACT_DIMS);
+	values[last] = Int64GetDatum(cell_hash);
+	if (is_fact)
+		tuplestore_putvalues(facts->rows, facts->desc, values, nulls);
+	if (cell_hash == DatumGetInt64(values[FACT_DIM_HASH]))
+		return;
+	tuplestore_putvalues(facts->misplaced, facts->desc, values, nulls);
+	facts->has_misplaced = true;
+}
+
+/* Run the query and take its rows; the facts are allocated in context. */
+static void
+facts_read(AccumFacts *facts, AccumRegister *reg, const char *sql, MemoryContext context)
+{
+	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "accum facts",
+												  ALLOCSET_DEFAULT_SIZES);
+	SPIPlanPtr	plan = accum_query_prepare(sql, 0, NULL, false);
+	Portal		portal = SPI_cursor_open(NULL, plan, NULL, NULL, true);
+	TupleDesc	desc = portal->tupDesc;
+	Datum	   *values = palloc(sizeof(Datum) * desc->natts);
+	bool	   *nulls = palloc(sizeof(bool) * desc->natts);
+	MemoryContext old = MemoryContextSwitchTo(context);
+
+	facts_init(facts, desc);
+	do
+	{
+		MemoryContextSwitchTo(old);
+		SPI_cursor_fetch(portal, true, FETCH_ROWS);
+		CHECK_FOR_INTERRUPTS();
+		MemoryContextSwitchTo(scratch);
+		for (uint64 i = 0; i < SPI_processed; i++)
+			fact_take(facts, reg, SPI_tuptable->vals[i], desc, values, nulls);
+		MemoryContextReset(scratch);
+		SPI_freetuptable(SPI_tuptable);
+	} while (SPI_processed > 0);
+	MemoryContextSwitchTo(old);
+	SPI_cursor_close(portal);
+	SPI_freeplan(plan);
+	MemoryContextDelete(scratch);
+}
+
 /*
  * Collect the facts that the active snapshot shows; the result is allocated in the
  * current context.
@@ -278,8 +369,6 @@ accum_facts_collect(AccumFacts *facts, AccumRegister *reg, const AccumFactsScope
 	MemoryContext context = CurrentMemoryContext;
 	AccumQueryState state;
 	StringInfoData sql;
-	SPIPlanPtr	plan;
-	Portal		portal;
 
 	initStringInfo(&sql);
 	append_live(&sql, reg, scope);
@@ -288,31 +377,34 @@ accum_facts_collect(AccumFacts *facts, AccumRegister *reg, const AccumFactsScope
 		appendStringInfoString(&sql, " UNION ALL ");
 		append_archived(&sql, reg, scope);
 	}
-	facts->rows = tuplestore_begin_heap(false, false, work_mem);
-	facts->desc = NULL;
-
 	accum_progress_reading(estimate_rows(reg));
 	accum_query_begin(&state, scope->role);
-	plan = accum_query_prepare(sql.data, 0, NULL, false);
-	portal = SPI_cursor_open(NULL, plan, NULL, NULL, true);
-	do
-	{
-		SPI_cursor_fetch(portal, true, FETCH_ROWS);
-		if (facts->desc == NULL)
-		{
-			MemoryContext old = MemoryContextSwitchTo(context);
-
-			facts->desc = CreateTupleDescCopy(SPI_tuptable->tupdesc);
-			MemoryContextSwitchTo(old);
-		}
-		CHECK_FOR_INTERRUPTS();
-		for (uint64 i = 0; i < SPI_processed; i++)
-			tuplestore_puttuple(facts->rows, SPI_tuptable->vals[i]);
-		SPI_freetuptable(SPI_tuptable);
-	} while (SPI_processed > 0);
-	SPI_cursor_close(portal);
-	SPI_freeplan(plan);
+	facts_read(facts, reg, sql.data, context);
 	accum_query_end(&state);
+}
+
+/*
+ * Put the facts under the hashes that their cells really have, where those of one cell
+ * come together.
+ */
+void
+accum_facts_replace(AccumFacts *facts, AccumRegister *reg)
+{
+	MemoryContext context = CurrentMemoryContext;
+	AccumFacts	old = *facts;
+	AccumQueryState state;
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfoString(&sql, "SELECT f._cell_hash AS dim_hash, f.period");
+	append_sums(&sql, reg, accum_totals_role(reg->totals_period));
+	appendStringInfoString(&sql, ", true FROM " ACCUM_FACTS " f GROUP BY 1, 2");
+	accum_append_dims(&sql, reg, "f.");
+	accum_query_begin(&state, InvalidOid);
+	accum_facts_show(&old);
+	facts_read(facts, reg, sql.data, context);
+	accum_query_end(&state);
+	accum_facts_free(&old);
 }
 
 /* Let queries of this SPI connection read the facts by their name. */
@@ -320,12 +412,14 @@ void
 accum_facts_show(const AccumFacts *facts)
 {
 	accum_query_rows(ACCUM_FACTS, facts->desc, facts->rows);
+	accum_query_rows(ACCUM_MISPLACED, facts->desc, facts->misplaced);
 }
 
 void
 accum_facts_free(AccumFacts *facts)
 {
 	tuplestore_end(facts->rows);
+	tuplestore_end(facts->misplaced);
 	FreeTupleDesc(facts->desc);
 }
 
@@ -347,16 +441,7 @@ accum_append_truth(StringInfo sql, AccumRegister *reg, AccumRole role)
 						 reg->movements, accum_totals_unit(role));
 	else
 		appendStringInfoString(sql, "NULL::date AS period");
-	accum_append_dims(sql, reg, "f.");
-	for (int i = 0; i < reg->nresources; i++)
-	{
-		for (int s = 0; s < accum_sums_kept(reg, role); s++)
-			appendStringInfo(sql, ", pg_catalog.sum(f.%s) AS %s", accum_sum_name(reg, i, s),
-							 accum_sum_name(reg, i, s));
-	}
-	appendStringInfoString(sql, ", pg_catalog.sum(f.movements_count) AS movements_count, "
-						   "pg_catalog.max(f.last_movement_at) AS last_movement_at, "
-						   "pg_catalog.max(f.last_movement_id::pg_catalog.text COLLATE \"C\")::pg_catalog.uuid AS last_movement_id "
-						   "FROM " ACCUM_FACTS " f GROUP BY 1, 2");
+	append_sums(sql, reg, role);
+	appendStringInfoString(sql, " FROM " ACCUM_FACTS " f GROUP BY 1, 2");
 	accum_append_dims(sql, reg, "f.");
 }

@@ -10,8 +10,9 @@
 
 #include "registry.h"
 
-/* The name under which queries read facts. */
+/* The names under which queries read facts, and those with another hash than their cell's. */
 #define ACCUM_FACTS "accum_facts"
+#define ACCUM_MISPLACED "accum_misplaced"
 
 /* Which facts. */
 typedef struct AccumFactsScope
@@ -24,6 +25,8 @@ typedef struct AccumFactsScope
 typedef struct AccumFacts
 {
 	Tuplestorestate *rows;
+	Tuplestorestate *misplaced; /* with history also what is no fact, as all is reversed */
+	bool		has_misplaced;
 	TupleDesc	desc;
 } AccumFacts;
 
@@ -39,6 +42,7 @@ extern void accum_append_stored(StringInfo sql, AccumRegister *reg, AccumRole ro
 extern void accum_append_truth(StringInfo sql, AccumRegister *reg, AccumRole role);
 extern void accum_facts_collect(AccumFacts *facts, AccumRegister *reg,
 								const AccumFactsScope *scope);
+extern void accum_facts_replace(AccumFacts *facts, AccumRegister *reg);
 extern void accum_facts_show(const AccumFacts *facts);
 extern void accum_facts_free(AccumFacts *facts);
 

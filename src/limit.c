@@ -120,7 +120,7 @@ names_foreign(Node *node, CheckContext *context)
 		IsA(&((A_Const *) node)->val, String) &&
 		is_relative(strVal(&((A_Const *) node)->val)))
 		context->relative = lappend_int(context->relative, ((A_Const *) node)->location);
-	return raw_expression_tree_walker(node, names_foreign, context);
+	return raw_expression_tree_walker(node, ACCUM_WALKER(names_foreign), context);
 }
 
 static bool
@@ -147,7 +147,7 @@ runs_foreign(Node *node, void *context)
 
 		return get_typtype(type) != TYPTYPE_ENUM && !type_is_built_in(type);
 	}
-	return expression_tree_walker(node, runs_foreign, context);
+	return expression_tree_walker(node, ACCUM_WALKER(runs_foreign), context);
 }
 
 /* Has it a constant made of a literal that means another moment on another day? */
@@ -166,7 +166,7 @@ has_relative_constant(Node *node, CheckContext *context)
 		return get_typtype(type) != TYPTYPE_ENUM &&
 			func_volatile(function) != PROVOLATILE_IMMUTABLE;
 	}
-	return expression_tree_walker(node, has_relative_constant, context);
+	return expression_tree_walker(node, ACCUM_WALKER(has_relative_constant), context);
 }
 
 /* Parser hook: a column of the cell, as the variable of that number; else NULL. */

@@ -359,7 +359,7 @@ put_document(AccumRegister *reg, ReturnSetInfo *result, AccumBatch *document)
 
 	accum_query_begin(&state, InvalidOid);
 	accum_query_rows(ROWS_NAME, document->desc, document->rows);
-	n = accum_query_command(psprintf("SELECT pg_catalog.to_jsonb(d)%s FROM " ROWS_NAME " d",
+	n = accum_query_command(psprintf("SELECT pg_catalog.to_jsonb(_d)%s FROM " ROWS_NAME " _d",
 									 reg->history ? " OPERATOR(pg_catalog.-) 'reverses'::pg_catalog.text "
 									 "OPERATOR(pg_catalog.-) 'reverses_period'::pg_catalog.text" : ""),
 							SPI_OK_SELECT);

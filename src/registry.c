@@ -40,6 +40,7 @@
 #include "limit.h"
 #include "registry.h"
 #include "shared.h"
+#include "version.h"
 
 /* More cached plans than this in one entry make us drop the entry. */
 #define MAX_PLANS 256
@@ -257,6 +258,7 @@ registry_row_exists(const char *table, AttrNumber attnum, RegProcedure equal, Da
 bool
 accum_register_exists(const char *name)
 {
+	accum_version_check();
 	return registry_row_exists("_registers", REGISTERS_NAME, F_TEXTEQ,
 							   CStringGetTextDatum(name));
 }
@@ -283,6 +285,7 @@ registry_name_of(Oid relation, AccumRole role)
 	HeapTuple	tuple = systable_getnext(scan);
 	char	   *name = NULL;
 
+	accum_version_check();
 	if (HeapTupleIsValid(tuple) &&
 		strcmp(TextDatumGetCString(row_value(tuple, rel, RELATIONS_ROLE)),
 			   accum_role_name(role)) == 0)
@@ -301,6 +304,7 @@ registry_relations(const char *name, Oid *relations)
 										   CStringGetTextDatum(name));
 	HeapTuple	tuple;
 
+	accum_version_check();
 	memset(relations, 0, sizeof(Oid) * ACCUM_ROLES);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
@@ -324,7 +328,8 @@ registry_seed(const char *name)
 	if (!HeapTupleIsValid(tuple))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("register \"%s\" has no hash seed", name)));
+				 errmsg("register \"%s\" has no hash seed", name),
+				 errhint("Restore its row of accum._register_seeds; or insert one with a seed at random, and call accum.register_rebuild_totals().")));
 	seed = (uint64) DatumGetInt64(row_value(tuple, rel, SEEDS_SEED));
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);

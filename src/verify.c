@@ -26,10 +26,12 @@
 #include "facts.h"
 #include "fold.h"
 #include "guarded.h"
+#include "horizon.h"
 #include "pending.h"
 #include "progress.h"
 #include "query.h"
 #include "registry.h"
+#include "rehash.h"
 #include "resource.h"
 #include "verify.h"
 
@@ -37,6 +39,9 @@ PG_FUNCTION_INFO_V1(accum_register_verify);
 PG_FUNCTION_INFO_V1(accum_register_repair);
 PG_FUNCTION_INFO_V1(accum_register_rebuild_totals);
 PG_FUNCTION_INFO_V1(accum_register_rebuild_cache);
+
+/* Columns of register_verify. */
+#define VERIFY_COLUMNS 6
 
 /* Sums of floating point may differ by this part of their size. */
 #define FLOAT_TOLERANCE "1e-9"
@@ -90,21 +95,22 @@ append_same_key(StringInfo sql, AccumRole role, const char *left, const char *ri
 }
 
 /*
- * Bad rows of a derived table: dim_hash, period, expected, actual, status.  Of totals
- * only those of days before one, if that is not ACCUM_DAY_MAX.
+ * Bad rows of a derived table, as register_verify returns them.  Of totals only those of
+ * days before one, if that is not ACCUM_DAY_MAX.
  */
 static void
 append_verify(StringInfo sql, AccumRegister *reg, AccumRole role, AccumDay before)
 {
 	const char *where = accum_is_totals(role) ? "TOTALS" : "CACHE";
 
-	appendStringInfoString(sql, "SELECT COALESCE(e.dim_hash, a.dim_hash), COALESCE(e.period, a.period), "
-						   "CASE WHEN e.dim_hash IS NOT NULL THEN (SELECT pg_catalog.to_jsonb(x) FROM (SELECT ");
+	appendStringInfo(sql, "SELECT '%s', COALESCE(e.dim_hash, a.dim_hash), COALESCE(e.period, a.period), "
+					 "CASE WHEN e.dim_hash IS NOT NULL THEN (SELECT pg_catalog.to_jsonb(_x) FROM (SELECT ",
+					 accum_role_name(role));
 	accum_append_compared(sql, reg, role, "e.");
-	appendStringInfoString(sql, ") x) END, "
-						   "CASE WHEN a.dim_hash IS NOT NULL THEN (SELECT pg_catalog.to_jsonb(x) FROM (SELECT ");
+	appendStringInfoString(sql, ") _x) END, "
+						   "CASE WHEN a.dim_hash IS NOT NULL THEN (SELECT pg_catalog.to_jsonb(_x) FROM (SELECT ");
 	accum_append_compared(sql, reg, role, "a.");
-	appendStringInfo(sql, ") x) END, CASE WHEN a.dim_hash IS NULL THEN 'MISSING_IN_%s' "
+	appendStringInfo(sql, ") _x) END, CASE WHEN a.dim_hash IS NULL THEN 'MISSING_IN_%s' "
 					 "WHEN e.dim_hash IS NULL THEN 'ORPHAN_IN_%s' ELSE 'MISMATCH' END FROM (",
 					 where, where);
 	accum_append_truth(sql, reg, role);
@@ -120,47 +126,100 @@ append_verify(StringInfo sql, AccumRegister *reg, AccumRole role, AccumDay befor
 	append_same_key(sql, role, "e", "a");
 	appendStringInfoString(sql, " WHERE ");
 	append_wrong(sql, reg, role);
-	appendStringInfoString(sql, " ORDER BY 2, 1");
+	appendStringInfoString(sql, " ORDER BY 3, 2");
+}
+
+/*
+ * Append a query for cells that stand under another hash than their own: in movements, or,
+ * of archived time, in the finest totals.
+ */
+static void
+append_misplaced(StringInfo sql, AccumRegister *reg)
+{
+	appendStringInfoString(sql, "SELECT _w._check_type, _w.dim_hash, NULL::date, "
+						   "pg_catalog.to_jsonb(_w) OPERATOR(pg_catalog.-) ARRAY['_check_type', 'dim_hash', '_cell_hash'] "
+						   "OPERATOR(pg_catalog.||) pg_catalog.jsonb_build_object('dim_hash', _w._cell_hash), "
+						   "pg_catalog.to_jsonb(_w) OPERATOR(pg_catalog.-) ARRAY['_check_type', '_cell_hash'], "
+						   "'WRONG_HASH' FROM (SELECT ");
+	if (accum_horizon_set(reg))
+		appendStringInfo(sql, "CASE WHEN f.period OPERATOR(pg_catalog.<) '%s'::pg_catalog.date THEN '%s' ELSE 'movements' END",
+						 accum_horizon_text(reg),
+						 accum_role_name(accum_totals_role(reg->totals_period)));
+	else
+		appendStringInfoString(sql, "'movements'");
+	appendStringInfoString(sql, " AS _check_type, f.dim_hash, f._cell_hash, "
+						   "pg_catalog.sum(f.movements_count) AS movements_count");
+	accum_append_dims(sql, reg, "f.");
+	appendStringInfoString(sql, " FROM " ACCUM_MISPLACED " f GROUP BY 1, 2, 3");
+	accum_append_dims(sql, reg, "f.");
+	appendStringInfoString(sql, ") _w ORDER BY 1, 2");
+}
+
+/* Put the rows of a query into the result; false if there is none. */
+static bool
+put_rows(const AccumFacts *facts, const char *sql, ReturnSetInfo *result)
+{
+	Datum		values[VERIFY_COLUMNS];
+	bool		nulls[VERIFY_COLUMNS];
+	SPIPlanPtr	plan;
+	AccumRows	rows;
+	HeapTuple	row;
+	bool		any = false;
+
+	accum_rows_begin(&rows);
+	accum_facts_show(facts);
+	plan = accum_query_prepare(sql, 0, NULL, false);
+	accum_rows_open_plan(&rows, plan, NULL);
+	while ((row = accum_rows_next(&rows)) != NULL)
+	{
+		for (int i = 0; i < VERIFY_COLUMNS; i++)
+			values[i] = SPI_getbinval(row, SPI_tuptable->tupdesc, i + 1, &nulls[i]);
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+		any = true;
+	}
+	SPI_freeplan(plan);
+	accum_rows_close(&rows);
+	return any;
+}
+
+static void
+verify_hashes(AccumRegister *reg, const AccumFacts *facts, ReturnSetInfo *result)
+{
+	StringInfoData sql;
+
+	if (!facts->has_misplaced)
+		return;
+	ereport(WARNING,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("register \"%s\" has cells that were hashed with another seed", reg->name),
+			 errdetail("Their movements are those of another register, or accum._register_seeds was not restored with them; or labels of an enum were renamed."),
+			 errhint("accum.register_rebuild_totals() hashes them anew, and makes anew what is derived from them.")));
+	initStringInfo(&sql);
+	append_misplaced(&sql, reg);
+	(void) put_rows(facts, sql.data, result);
 }
 
 static void
 verify_role(AccumRegister *reg, AccumRole role, const AccumFacts *facts, ReturnSetInfo *result)
 {
-	Datum		values[6] = {CStringGetTextDatum(accum_role_name(role))};
-	bool		nulls[6] = {false};
+	Datum		values[VERIFY_COLUMNS] = {0};
+	bool		nulls[VERIFY_COLUMNS] = {false, true, true, true, true, false};
 	StringInfoData sql;
-	SPIPlanPtr	plan;
-	AccumRows	rows;
-	HeapTuple	row;
-	bool		clean = true;
 
 	initStringInfo(&sql);
 	append_verify(&sql, reg, role, ACCUM_DAY_MAX);
-	accum_rows_begin(&rows);
-	accum_facts_show(facts);
-	plan = accum_query_prepare(sql.data, 0, NULL, false);
-	accum_rows_open_plan(&rows, plan, NULL);
-	while ((row = accum_rows_next(&rows)) != NULL)
-	{
-		clean = false;
-		for (int i = 1; i <= 5; i++)
-			values[i] = SPI_getbinval(row, SPI_tuptable->tupdesc, i, &nulls[i]);
-		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-	}
-	SPI_freeplan(plan);
-	accum_rows_close(&rows);
-	if (!clean)
+	if (put_rows(facts, sql.data, result))
 		return;
-	memset(nulls + 1, true, 4);
-	nulls[5] = false;
-	values[5] = CStringGetTextDatum("OK");
+	values[0] = CStringGetTextDatum(accum_role_name(role));
+	values[VERIFY_COLUMNS - 1] = CStringGetTextDatum("OK");
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
 /*
  * accum.register_verify(p_name text) returns table
  *
- * Compare each derived table with movements: its bad rows, or one row OK.
+ * Compare each derived table with movements: its bad rows, or one row OK; and before
+ * them what stands under a wrong hash in movements themselves.
  */
 Datum
 accum_register_verify(PG_FUNCTION_ARGS)
@@ -173,6 +232,7 @@ accum_register_verify(PG_FUNCTION_ARGS)
 	accum_pending_push_snapshot();
 	accum_progress_begin(reg, "verify");
 	accum_facts_collect(&facts, reg, &scope);
+	verify_hashes(reg, &facts, (ReturnSetInfo *) fcinfo->resultinfo);
 	for (AccumRole role = ACCUM_BALANCE_CACHE; role < ACCUM_ROLES; role++)
 	{
 		if (OidIsValid(reg->relations[role]))
@@ -243,6 +303,35 @@ collect_newest(AccumFacts *facts, AccumRegister *reg, const AccumFactsScope *sco
 	PushActiveSnapshot(GetLatestSnapshot());
 	accum_facts_collect(facts, reg, scope);
 	PopActiveSnapshot();
+}
+
+/*
+ * Collect the facts that derived tables are mended with.  If cells stand under hashes that
+ * are not theirs, that is mended first, in movements and in the facts; then true is
+ * returned, nothing that is derived is right any more, and the facts are those of all
+ * cells.
+ */
+static bool
+collect_to_mend(AccumFacts *facts, AccumRegister *reg, AccumFactsScope *scope)
+{
+	int64		n;
+
+	collect_newest(facts, reg, scope);
+	if (!facts->has_misplaced)
+		return false;
+	accum_facts_free(facts);
+
+	/* Deltas stand under the hashes that derived rows have still. */
+	accum_fold_completely(reg);
+	accum_progress_phase("writing movements");
+	n = accum_rehash_movements(reg);
+	ereport(NOTICE,
+			(errmsg("cells of register \"%s\" are hashed anew", reg->name),
+			 errdetail("They had hashes of another seed in " INT64_FORMAT " movements.", n)));
+	scope->condition = NULL;
+	collect_newest(facts, reg, scope);
+	accum_facts_replace(facts, reg);
+	return true;
 }
 
 /* Run a statement on a derived table that is not worth keeping. */
@@ -394,7 +483,7 @@ accum_register_repair(PG_FUNCTION_ARGS)
 	scope.role = accum_register_owner(reg);
 	accum_pending_flush();
 	accum_progress_begin(reg, "repair");
-	collect_newest(&facts, reg, &scope);
+	(void) collect_to_mend(&facts, reg, &scope);
 	accum_query_begin(&state, scope.role);
 	accum_query_restrict();
 	accum_facts_show(&facts);
@@ -419,7 +508,7 @@ accum_register_repair(PG_FUNCTION_ARGS)
 }
 
 static uint64
-rebuild_totals(AccumRegister *reg, AccumRole role)
+rebuild_role(AccumRegister *reg, AccumRole role)
 {
 	StringInfoData sql;
 
@@ -438,37 +527,19 @@ rebuild_totals(AccumRegister *reg, AccumRole role)
 	return run_once(reg, role, sql.data, SPI_OK_INSERT);
 }
 
-/*
- * accum.register_rebuild_totals(p_name text) returns int
- *
- * Make all totals anew from movements; returns the number of rows.
- */
-Datum
-accum_register_rebuild_totals(PG_FUNCTION_ARGS)
+static uint64
+rebuild_totals(AccumRegister *reg)
 {
-	AccumRegister *reg = open_to_rebuild(fcinfo, "register_rebuild_totals()");
-	AccumFactsScope scope = {.before = ACCUM_DAY_MAX,.role = accum_register_owner(reg)};
-	AccumQueryState state;
-	AccumFacts	facts;
 	uint64		n = 0;
 
-	accum_progress_begin(reg, "rebuild of totals");
-	collect_newest(&facts, reg, &scope);
-	accum_query_begin(&state, scope.role);
-	accum_query_restrict();
-	accum_facts_show(&facts);
 	for (AccumRole role = ACCUM_TOTALS_YEAR; role < ACCUM_ROLES; role++)
 	{
-		if (OidIsValid(reg->relations[role]))
-		{
-			accum_progress_phase(psprintf("writing %s", accum_role_name(role)));
-			n += rebuild_totals(reg, role);
-		}
+		if (!accum_register_has(reg, role))
+			continue;
+		accum_progress_phase(psprintf("writing %s", accum_role_name(role)));
+		n += rebuild_role(reg, role);
 	}
-	accum_query_end(&state);
-	accum_facts_free(&facts);
-	accum_progress_end();
-	PG_RETURN_INT32((int32) Min(n, PG_INT32_MAX));
+	return n;
 }
 
 static uint64
@@ -477,10 +548,13 @@ rebuild_cache(AccumRegister *reg, const char *condition)
 	StringInfoData sql;
 	const char *cache = reg->relation_names[ACCUM_BALANCE_CACHE];
 
+	accum_progress_phase("writing balance_cache");
+
 	/* What the last write was is not to be seen in movements: it stays. */
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "DELETE FROM %s m WHERE %s AND NOT EXISTS (SELECT FROM " ACCUM_FACTS " f "
-					 "WHERE f.dim_hash OPERATOR(pg_catalog.=) m.dim_hash)", cache, condition);
+					 "WHERE f.dim_hash OPERATOR(pg_catalog.=) m.dim_hash)", cache,
+					 condition == NULL ? "true" : condition);
 	(void) run_once(reg, ACCUM_BALANCE_CACHE, sql.data, SPI_OK_DELETE);
 
 	resetStringInfo(&sql);
@@ -496,6 +570,48 @@ rebuild_cache(AccumRegister *reg, const char *condition)
 }
 
 /*
+ * Make totals or the cache anew, of the cells that the scope says; returns the number of
+ * rows.  Where hashes have been made anew, none of both can be left as it was.
+ */
+static int32
+rebuild(AccumRegister *reg, const char *command, bool totals, AccumFactsScope *scope)
+{
+	AccumQueryState state;
+	AccumFacts	facts;
+	uint64		n_totals = 0;
+	uint64		n_cache = 0;
+	bool		all;
+
+	accum_progress_begin(reg, command);
+	all = collect_to_mend(&facts, reg, scope);
+	accum_query_begin(&state, scope->role);
+	accum_query_restrict();
+	accum_facts_show(&facts);
+	if (totals || all)
+		n_totals = rebuild_totals(reg);
+	if (!totals || (all && accum_register_has(reg, ACCUM_BALANCE_CACHE)))
+		n_cache = rebuild_cache(reg, scope->condition);
+	accum_query_end(&state);
+	accum_facts_free(&facts);
+	accum_progress_end();
+	return (int32) Min(totals ? n_totals : n_cache, PG_INT32_MAX);
+}
+
+/*
+ * accum.register_rebuild_totals(p_name text) returns int
+ *
+ * Make all totals anew from movements; returns the number of rows.
+ */
+Datum
+accum_register_rebuild_totals(PG_FUNCTION_ARGS)
+{
+	AccumRegister *reg = open_to_rebuild(fcinfo, "register_rebuild_totals()");
+	AccumFactsScope scope = {.before = ACCUM_DAY_MAX,.role = accum_register_owner(reg)};
+
+	PG_RETURN_INT32(rebuild(reg, "rebuild of totals", true, &scope));
+}
+
+/*
  * accum.register_rebuild_cache(p_name text, p_dim_hash bigint DEFAULT NULL)
  * returns int
  *
@@ -507,24 +623,11 @@ accum_register_rebuild_cache(PG_FUNCTION_ARGS)
 {
 	AccumRegister *reg = open_to_rebuild(fcinfo, "register_rebuild_cache()");
 	AccumFactsScope scope = {.before = ACCUM_DAY_MAX,.role = accum_register_owner(reg)};
-	AccumQueryState state;
-	AccumFacts	facts;
-	uint64		n;
 
-	if (!OidIsValid(reg->relations[ACCUM_BALANCE_CACHE]))
+	if (!accum_register_has(reg, ACCUM_BALANCE_CACHE))
 		PG_RETURN_INT32(0);
 	if (!PG_ARGISNULL(1))
 		scope.condition = psprintf("m.dim_hash OPERATOR(pg_catalog.=) (" INT64_FORMAT ")",
 								   PG_GETARG_INT64(1));
-	accum_progress_begin(reg, "rebuild of balance_cache");
-	collect_newest(&facts, reg, &scope);
-	accum_progress_phase("writing balance_cache");
-	accum_query_begin(&state, scope.role);
-	accum_query_restrict();
-	accum_facts_show(&facts);
-	n = rebuild_cache(reg, scope.condition == NULL ? "true" : scope.condition);
-	accum_query_end(&state);
-	accum_facts_free(&facts);
-	accum_progress_end();
-	PG_RETURN_INT32((int32) Min(n, PG_INT32_MAX));
+	PG_RETURN_INT32(rebuild(reg, "rebuild of balance_cache", false, &scope));
 }

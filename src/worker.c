@@ -44,6 +44,7 @@
 #include "registry.h"
 #include "shared.h"
 #include "stats.h"
+#include "version.h"
 #include "worker.h"
 
 /* So long does a visit take, but for what has been begun then. */
@@ -180,6 +181,7 @@ look_around(bool maintenance)
 	{
 		MemoryContext old = MemoryContextSwitchTo(context);
 
+		accum_version_check();
 		PushActiveSnapshot(GetTransactionSnapshot());
 		candidates = candidates_read();
 		PopActiveSnapshot();

@@ -110,6 +110,7 @@ BEGIN
     END LOOP;
 END $$;
 SELECT register, way, stored <= 4, codes, changed, differences FROM unnest('{col_flow,col_flow_hw}'::text[]) AS register, pg_temp.flow(register) AS f;
+SET pg_accumulator.debug_hash_bits = 2;
 SELECT register, accum._delta_flush_register(register) >= 0, accum._delta_count(register), pg_temp.differences(register), (SELECT count(*) FROM accum.register_verify(register) WHERE status <> 'OK') FROM unnest('{col_flow,col_flow_hw}'::text[]) AS register;
 SELECT count(*) BETWEEN 1 AND 4 FROM (SELECT DISTINCT w FROM accum.col_flow_movements) AS cells;
 SELECT count(*) BETWEEN 1 AND 4 FROM (SELECT DISTINCT w FROM accum.col_flow_hw_movements) AS cells;

@@ -85,4 +85,22 @@ SELECT check_type, status FROM accum.register_verify('flows');
 SELECT accum.register_verify('nowhere');
 SELECT accum.register_verify(NULL);
 SELECT accum.register_drop('books', true), accum.register_drop('flows', true);
+
+-- Dimensions may have the names that queries here give to rows.
+SELECT accum.register_create('letters', (SELECT jsonb_object_agg(chr(i), 'int') FROM generate_series(97, 122) AS i), '{"nn": "int"}', high_write => true);
+SELECT accum.register_post('letters', (SELECT jsonb_object_agg(chr(i), i) FROM generate_series(97, 122) AS i) || '{"recorder": "r", "period": "2020-01-01", "nn": 1}');
+SELECT count(*), min(d ->> 'nn') FROM accum.register_reconcile('letters', 'count', '2020-06-30', (SELECT jsonb_object_agg(chr(i), i) FROM generate_series(97, 122) AS i) || '{"nn": 7}') AS d;
+SET session_replication_role = replica;
+UPDATE accum.letters_balance_cache SET nn = 5;
+UPDATE accum.letters_totals_day SET nn = 5;
+RESET session_replication_role;
+SELECT check_type, period, expected - 'b' = expected AS no_b, expected -> 'x' AS x, expected -> 'nn' AS nn, actual -> 'nn' AS actual, status FROM accum.register_verify('letters');
+SELECT accum.register_repair('letters');
+SELECT DISTINCT status FROM accum.register_verify('letters');
+UPDATE accum._register_seeds SET seed = seed # 1 WHERE name = 'letters';
+GRANT SELECT ON accum.letters_movements TO regress_accum_auditor;
+SELECT check_type, expected -> 'x' AS x, status FROM accum.register_verify('letters') WHERE status <> 'OK';
+SELECT accum.register_rebuild_cache('letters');
+SELECT DISTINCT status FROM accum.register_verify('letters');
+SELECT accum.register_drop('letters', true);
 DROP ROLE regress_accum_auditor;
