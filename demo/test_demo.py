@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Iterator
 from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 from threading import Thread
 
@@ -100,13 +101,14 @@ def right_to_the_end(engine: Engine) -> Iterator[None]:
 
 def in_stock(engine: Engine, warehouse: str, product: str) -> int:
     with engine.connect() as connection:
-        return connection.scalar(
+        found = connection.scalar(
             text(
                 "SELECT coalesce(sum(quantity), 0) FROM accum.stock_movements"
                 " WHERE warehouse = :warehouse AND product = :product"
             ),
             {"warehouse": warehouse, "product": product},
         )
+    return int(found)
 
 
 def post(page: Page, kind: str, product: str, quantity: int, day: date | None = None) -> None:
@@ -124,7 +126,9 @@ def name_in(page: Page, pattern: str) -> str:
     """The name of the document that a notice tells of."""
     notice = page.get_by_role("status")
     expect(notice).to_contain_text(re.compile(pattern))
-    return re.search(r"\w+:\d+", notice.inner_text())[0]
+    found = re.search(r"\w+:\d+", notice.inner_text())
+    assert found is not None
+    return found[0]
 
 
 def test_post_correct_cancel(page: Page, engine: Engine) -> None:
@@ -243,6 +247,7 @@ def test_balances_are_live(page: Page, engine: Engine) -> None:
 
 
 def test_every_tab(page: Page) -> None:
+    assert page.viewport_size is not None
     width = page.viewport_size["width"]
     for endpoint, title in TABS.items():
         page.goto(f"/{endpoint}")
@@ -285,5 +290,5 @@ def test_a_document_that_somebody_else_cancelled(engine: Engine) -> None:
 def test_a_chart() -> None:
     assert chart([]) is None
     day = date(2026, 1, 1)
-    drawn = chart([(day, shop.Decimal(0)), (day + timedelta(days=10), shop.Decimal(48))])
+    drawn = chart([(day, Decimal(0)), (day + timedelta(days=10), Decimal(48))])
     assert drawn is not None and drawn.line == "M0.00 100.00H100.00V4.00H100"
