@@ -10,9 +10,9 @@ from __future__ import annotations
 import inspect
 import secrets
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date, timedelta
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from flask import Flask, flash, g, redirect, render_template, request, url_for
@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy_accumulator import (
     AccumulatorClient,
     AccumulatorError,
+    ClosedPeriodError,
     InvalidArgumentError,
     LimitError,
     NotAllowedError,
@@ -29,7 +30,18 @@ from sqlalchemy_accumulator import (
 
 import shop
 from chart import chart
-from shop import SALES, STOCK, WAREHOUSES, Order, Product, StockBalance, StockMovement
+from shop import (
+    ACCOUNTS,
+    BOOKS,
+    SALES,
+    STOCK,
+    WAREHOUSES,
+    Order,
+    Posting,
+    Product,
+    StockBalance,
+    StockMovement,
+)
 
 TABS = {
     "operations": "Operations",
@@ -37,11 +49,13 @@ TABS = {
     "catalog": "Catalog",
     "balances": "Balances",
     "queries": "Queries",
+    "books": "Books",
     "registers": "Registers",
     "code": "Code",
 }
 HEADLINES: dict[type[AccumulatorError], str] = {
     LimitError: "There is not enough in stock.",
+    ClosedPeriodError: "That time is closed.",
     NotAllowedError: "That is not possible any more.",
     InvalidArgumentError: "Please check what you have entered.",
 }
@@ -84,6 +98,38 @@ def quantity_of(form: Any, key: str = "quantity") -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 1_000_000):
         raise InputError("A quantity is a whole number from one to a million.")
     return int(text)
+
+
+def amount_of(form: Any, key: str = "amount") -> Decimal:
+    try:
+        amount = Decimal(form.get(key, ""))
+    except InvalidOperation:
+        raise InputError("An amount is a number.") from None
+    if not (amount.is_finite() and 0 < amount <= 1_000_000 and amount == round(amount, 2)):
+        raise InputError("An amount is a number of cents, and at most a million.")
+    return amount
+
+
+def account_of(form: Any, key: str = "account", default: str = "62") -> str:
+    account = form.get(key) or default
+    if account not in ACCOUNTS:
+        raise InputError("There is no such account.")
+    return str(account)
+
+
+def customer_of(form: Any, key: str = "customer") -> str:
+    customer = str(form.get(key, "")).strip()
+    if not customer:
+        raise InputError("Who is the customer?")
+    return customer
+
+
+def range_of(form: Any) -> tuple[date, date]:
+    first = day_of(form, "from", date.today() - timedelta(days=90))
+    last = day_of(form, "to")
+    if not first <= last <= first + timedelta(days=1100):
+        raise InputError("Please choose a range of at most three years.")
+    return first, last
 
 
 def day_of(form: Any, key: str, default: date | None = None) -> date:
@@ -159,6 +205,13 @@ def products() -> list[Product]:
     return list(session().scalars(select(Product).order_by(Product.name)))
 
 
+def by_recorder(rows: Iterable[Any]) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {}
+    for row in rows:
+        found.setdefault(row.recorder, []).append(row)
+    return found
+
+
 def add_pages(app: Flask) -> None:
     @app.get("/")
     def home() -> ResponseReturnValue:
@@ -173,8 +226,16 @@ def add_pages(app: Flask) -> None:
     @app.get("/orders")
     def orders() -> str:
         query = select(Order).order_by(Order.id.desc()).limit(15)
+        orders = session().scalars(query).all()
+        recorders = [order.recorder for order in orders]
+        movements = select(StockMovement).where(StockMovement.recorder.in_(recorders))
+        postings = select(Posting).where(Posting.recorder.in_(recorders))
         return render_template(
-            "orders.html", products=products(), orders=session().scalars(query).all()
+            "orders.html",
+            products=products(),
+            orders=orders,
+            movements=by_recorder(session().scalars(movements.order_by(StockMovement.id))),
+            postings=by_recorder(session().scalars(postings.order_by(Posting.id))),
         )
 
     @app.get("/catalog")
@@ -209,14 +270,11 @@ def add_pages(app: Flask) -> None:
 
     @app.get("/queries")
     def queries() -> str:
-        first = day_of(request.args, "from", date.today() - timedelta(days=90))
-        last = day_of(request.args, "to")
+        first, last = range_of(request.args)
         product = product_of(request.args) if request.args.get("product") else products()[0]
         where = {"product": product.code}
         if request.args.get("warehouse"):
             where["warehouse"] = warehouse_of(request.args)
-        if not first <= last <= first + timedelta(days=1100):
-            raise InputError("Please choose a range of at most three years.")
         stock = AccumulatorClient(session()).use(STOCK)
         days = stock.statement(first, last, "product", unit="day", fill=True, dimensions=where)
         return render_template(
@@ -234,6 +292,23 @@ def add_pages(app: Flask) -> None:
             .use(SALES)
             .turnover(first, last, "customer", product=product.code),
             chart=chart([(day["unit_start"], day["quantity_closing"]) for day in days]),
+        )
+
+    @app.get("/books")
+    def books() -> str:
+        first, last = range_of(request.args)
+        account = account_of(request.args)
+        ledger = AccumulatorClient(session()).use(BOOKS)
+        return render_template(
+            "books.html",
+            accounts=ACCOUNTS,
+            account=account,
+            customers=shop.customers(session()),
+            first=first,
+            last=last,
+            trial_balance=ledger.trial_balance(first, last),
+            statement=ledger.account_statement(account, first, last)[-15:],
+            balanced=ledger.debits_equal_credits(),
         )
 
     @app.get("/registers")
@@ -261,13 +336,14 @@ def add_pages(app: Flask) -> None:
             ("Cancel it", shop.cancel_document),
             ("An order and its movements, in one transaction", shop.place_order),
             ("Cancel the order", shop.cancel_order),
+            ("A posting to the ledger", shop.receive_payment),
         ]
         source = inspect.getsource(shop)
-        definition = source[source.index("STOCK = ") : source.index("SALES = ")].strip()
+        definition = source[source.index("STOCK = ") : source.index("ACCOUNTS = ")].strip()
         return render_template(
             "code.html",
             examples=[
-                ("Define a register", definition),
+                ("Define registers", definition),
                 *((title, inspect.getsource(function)) for title, function in examples),
             ],
         )
@@ -304,9 +380,7 @@ def add_actions(app: Flask, done: Callable[[str, str], ResponseReturnValue]) -> 
     @app.post("/orders")
     def orders_post() -> ResponseReturnValue:
         form = request.form
-        customer = form.get("customer", "").strip()
-        if not customer:
-            raise InputError("Who is the customer?")
+        customer = customer_of(form)
         lines = [
             (
                 warehouse_of(form, f"warehouse{line}"),
@@ -320,6 +394,14 @@ def add_actions(app: Flask, done: Callable[[str, str], ResponseReturnValue]) -> 
             raise InputError("An order needs a line.")
         order = shop.place_order(session(), customer, day_of(form, "placed_on"), lines)
         return done(f"Placed {order.recorder}.", "orders")
+
+    @app.post("/books")
+    def books_post() -> ResponseReturnValue:
+        form = request.form
+        recorder = shop.receive_payment(
+            session(), customer_of(form), day_of(form, "period"), amount_of(form)
+        )
+        return done(f"Posted {recorder}.", "books")
 
     @app.post("/orders/<int:number>/cancel")
     def orders_cancel(number: int) -> ResponseReturnValue:

@@ -20,6 +20,7 @@ from sqlalchemy_accumulator import (
     AccumulatorClient,
     Dimension,
     Limit,
+    account_model,
     balance_model,
     define_register,
     movement_model,
@@ -44,6 +45,24 @@ SALES = define_register(
     dimensions={"customer": "text", "product": "text"},
     resources={"quantity": "bigint", "revenue": "numeric(14,2)"},
 )
+
+BOOKS = define_register(
+    name="books",
+    kind="ledger",
+    dimensions={},
+    resources={"amount": "numeric(14,2)"},
+    chart="strict",
+)
+ACCOUNTS = {
+    "41": ("Goods", "active"),
+    "51": ("Bank", "active"),
+    "60": ("Suppliers", "passive"),
+    "62": ("Customers", "active_passive"),
+    "90": ("Sales", "active_passive"),
+    "90.01": ("Revenue", "passive"),
+    "90.02": ("Cost of sales", "active"),
+    "94": ("Shrinkage", "active"),
+}
 
 
 class UnknownDocumentError(Exception):
@@ -98,6 +117,15 @@ class OrderLine(Base):
 
 StockBalance: Any = balance_model(Base, STOCK)
 StockMovement: Any = movement_model(Base, STOCK)
+Posting: Any = movement_model(Base, BOOKS)
+Account: Any = account_model(Base, BOOKS)
+
+
+def posting_of_goods(amount: Decimal) -> dict[str, Any]:
+    """What the books say of goods that come from a supplier, or go without an order."""
+    if amount > 0:
+        return {"account_dr": "41", "account_cr": "60", "amount": amount}
+    return {"account_dr": "94", "account_cr": "41", "amount": -amount}
 
 
 def post_document(
@@ -111,40 +139,44 @@ def post_document(
 ) -> str:
     """A delivery or a shipment; returns the name of the document."""
     recorder = f"{kind}:{session.scalar(document_numbers)}"
+    document = {"recorder": recorder, "period": period}
     signed = quantity if kind == "delivery" else -quantity
-    AccumulatorClient(session).use(STOCK).post(
+    amount = signed * product.cost
+    client = AccumulatorClient(session)
+    client.use(STOCK).post(
         {
-            "recorder": recorder,
-            "period": period,
+            **document,
             "warehouse": warehouse,
             "product": product.code,
             "quantity": signed,
-            "amount": signed * product.cost,
+            "amount": amount,
             "note": note,
         }
     )
+    client.use(BOOKS).post({**document, **posting_of_goods(amount)})
     return recorder
 
 
 def correct_document(session: Session, recorder: str, quantity: int) -> None:
     """Give a document of one movement another quantity, whenever it was."""
-    stock = AccumulatorClient(session).use(STOCK)
-    movements = stock.movements(recorder)
+    client = AccumulatorClient(session)
+    movements = client.use(STOCK).movements(recorder)
     if len(movements) != 1:
         raise UnknownDocumentError(recorder)
     (movement,) = movements
     product = session.get_one(Product, movement["product"])
     signed = quantity if movement["quantity"] > 0 else -quantity
-    corrected = {key: movement[key] for key in ("period", "warehouse", "product", "note")} | {
-        "quantity": signed,
-        "amount": signed * product.cost,
-    }
-    stock.repost(recorder, corrected)
+    amount = signed * product.cost
+    kept = {key: movement[key] for key in ("period", "warehouse", "product", "note")}
+    client.use(STOCK).repost(recorder, {**kept, "quantity": signed, "amount": amount})
+    client.use(BOOKS).repost(recorder, {"period": kept["period"], **posting_of_goods(amount)})
 
 
 def cancel_document(session: Session, recorder: str) -> None:
-    if AccumulatorClient(session).use(STOCK).unpost(recorder) == 0:
+    client = AccumulatorClient(session)
+    if client.use(STOCK).unpost(recorder) == 0:
         raise UnknownDocumentError(recorder)
+    client.use(BOOKS).unpost(recorder)
 
 
 def place_order(
@@ -186,14 +218,45 @@ def place_order(
         }
         for line in order.lines
     )
+    cost = sum((line.quantity * line.product.cost for line in order.lines), Decimal(0))
+    revenue = {"account_dr": "62", "subconto_dr": {"customer": customer}, "account_cr": "90.01"}
+    client.use(BOOKS).post(
+        [
+            {**document, **revenue, "amount": order.total},
+            {**document, "account_dr": "90.02", "account_cr": "41", "amount": cost},
+        ]
+    )
     return order
 
 
 def cancel_order(session: Session, order: Order) -> None:
     order.cancelled = True
     client = AccumulatorClient(session)
-    client.use(STOCK).unpost(order.recorder)
-    client.use(SALES).unpost(order.recorder)
+    for register in (STOCK, SALES):
+        client.use(register).unpost(order.recorder)
+    client.use(BOOKS).unpost(order.recorder)
+
+
+def receive_payment(session: Session, customer: str, period: date, amount: Decimal) -> str:
+    """What a customer pays, whether it is owed already or not."""
+    recorder = f"payment:{session.scalar(document_numbers)}"
+    AccumulatorClient(session).use(BOOKS).post(
+        {
+            "recorder": recorder,
+            "period": period,
+            "account_dr": "51",
+            "account_cr": "62",
+            "subconto_cr": {"customer": customer},
+            "amount": amount,
+        }
+    )
+    return recorder
+
+
+def customers(session: Session) -> list[str]:
+    """Everybody who has ever ordered or paid."""
+    cells = AccumulatorClient(session).use(BOOKS).balances()
+    return sorted(cell["subconto"]["customer"] for cell in cells if cell["account"] == "62")
 
 
 def recent_documents(session: Session, limit: int = 12) -> list[Any]:
@@ -223,6 +286,11 @@ def create(session: Session, today: date) -> None:
     client = AccumulatorClient(session)
     client.create_register(STOCK)
     client.create_register(SALES)
+    client.create_register(BOOKS)
+    session.add_all(
+        Account(account=account, name=name, type=type_)
+        for account, (name, type_) in ACCOUNTS.items()
+    )
     products = [
         Product(code=code, name=name, cost=Decimal(cost), price=Decimal(price))
         for code, name, cost, price in [
@@ -237,7 +305,7 @@ def create(session: Session, today: date) -> None:
     session.flush()
 
     random = Random(7)
-    customers = ("Café Aurora", "Bistro Linden", "Hotel Krone")
+    names = ("Café Aurora", "Bistro Linden", "Hotel Krone")
     start = today - timedelta(days=120)
     for day in (start + timedelta(days=number) for number in range(120)):
         if (day - start).days % 30 == 0:
@@ -250,5 +318,9 @@ def create(session: Session, today: date) -> None:
                 (random.choice(WAREHOUSES), product, random.randint(1, 9))
                 for product in random.sample(products, 2)
             ]
-            place_order(session, random.choice(customers), day, lines)
+            place_order(session, random.choice(names), day, lines)
+    books = client.use(BOOKS)
+    for name in names:
+        owed = books.balance("62", {"customer": name})["amount"].balance
+        receive_payment(session, name, today - timedelta(days=3), (owed * 3 / 4).quantize(owed))
     session.commit()

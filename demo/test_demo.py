@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Iterator
 from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 from threading import Thread
 
@@ -23,7 +24,7 @@ from werkzeug.serving import make_server
 import shop
 from app import TABS, create_app
 from chart import chart
-from shop import SALES, STOCK
+from shop import BOOKS, SALES, STOCK
 
 __all__ = ["database", "server"]
 
@@ -91,22 +92,28 @@ def page(request: pytest.FixtureRequest, browser: Browser, address: str) -> Iter
 
 @pytest.fixture(autouse=True)
 def right_to_the_end(engine: Engine) -> Iterator[None]:
-    """Whatever was done on the pages, every sum is that of the movements."""
+    """Whatever was done on the pages, every sum is that of the movements, and the books agree."""
     yield
-    for register in (STOCK, SALES):
-        findings = AccumulatorClient(engine).use(register).verify()
+    client = AccumulatorClient(engine)
+    stock, books = client.use(STOCK), client.use(BOOKS)
+    for findings in (stock.verify(), client.use(SALES).verify(), books.verify()):
         assert {finding.status for finding in findings} == {"OK"}
+    assert books.debits_equal_credits()
+    assert books.balance("41")["amount"].balance == stock.balance()["amount"]
+    sold = books.turnover(account="90.01")[0]["amount_cr"]
+    assert sold == client.use(SALES).turnover()[0]["revenue"]
 
 
 def in_stock(engine: Engine, warehouse: str, product: str) -> int:
     with engine.connect() as connection:
-        return connection.scalar(
+        found = connection.scalar(
             text(
                 "SELECT coalesce(sum(quantity), 0) FROM accum.stock_movements"
                 " WHERE warehouse = :warehouse AND product = :product"
             ),
             {"warehouse": warehouse, "product": product},
         )
+    return int(found)
 
 
 def post(page: Page, kind: str, product: str, quantity: int, day: date | None = None) -> None:
@@ -124,7 +131,9 @@ def name_in(page: Page, pattern: str) -> str:
     """The name of the document that a notice tells of."""
     notice = page.get_by_role("status")
     expect(notice).to_contain_text(re.compile(pattern))
-    return re.search(r"\w+:\d+", notice.inner_text())[0]
+    found = re.search(r"\w+:\d+", notice.inner_text())
+    assert found is not None
+    return found[0]
 
 
 def test_post_correct_cancel(page: Page, engine: Engine) -> None:
@@ -154,6 +163,7 @@ def test_overdraw(page: Page, engine: Engine) -> None:
     expect(alert).to_contain_text('limit "never_below_zero"')
     expect(alert).to_contain_text("harbour, papers")
     assert in_stock(engine, "harbour", "papers") == before
+    shoot(page, "overdraw")
     # Not on a day of the past either, though there is enough today.
     post(page, "Shipment", "papers", 1, date.today() - timedelta(days=200))
     expect(page.get_by_role("alert")).to_contain_text("There is not enough in stock.")
@@ -176,6 +186,10 @@ def test_order_and_its_movements(page: Page, engine: Engine) -> None:
     line = page.get_by_role("listitem").filter(has_text=re.compile(rf"{order}\b"))
     expect(line).to_contain_text("Tea <House> & Sons")
     expect(line).to_contain_text("€ 97.00")
+    line.get_by_text("Movements").click()
+    expect(line.get_by_role("row").filter(has_text="debit 62 · credit 90.01")).to_contain_text("97.00")
+    expect(line.get_by_role("row")).to_have_count(4)
+    shoot(page, "order")
     assert in_stock(engine, "harbour", "filter") == before[0] - 2
     assert in_stock(engine, "station", "grinder") == before[1] - 1
     sales = AccumulatorClient(engine).use(SALES)
@@ -218,6 +232,7 @@ def test_query_at_a_date(page: Page, engine: Engine) -> None:
     page.get_by_label("To", exact=True).fill(day.isoformat())
     page.get_by_role("button", name="Show").click()
     expect(page.locator("#balance")).to_have_text(f"{expected:,}")
+    shoot(page, "chart")
     expect(page.get_by_role("img", name="Balance of Espresso")).to_be_visible()
     expect(page.get_by_role("table").first.get_by_role("row").last).to_contain_text(f"{expected:,}")
 
@@ -242,18 +257,56 @@ def test_balances_are_live(page: Page, engine: Engine) -> None:
         AccumulatorClient(engine).use(STOCK).unpost("elsewhere:1")
 
 
-def test_every_tab(page: Page) -> None:
+def shoot(page: Page, name: str) -> None:
+    """A picture of the whole page, which is no wider than its window, as are its tables."""
+    assert page.viewport_size is not None
     width = page.viewport_size["width"]
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    clipped = "[...document.querySelectorAll('.scroll')].filter(e => e.scrollWidth > e.clientWidth)"
+    assert page.evaluate(f"{clipped}.length") == 0
+    if directory := os.environ.get("SCREENSHOTS"):
+        page.screenshot(path=Path(directory) / f"{name}-{width}.png", full_page=True)
+
+
+def test_books(page: Page, engine: Engine) -> None:
+    books = AccumulatorClient(engine).use(BOOKS)
+    before = books.balance("62", {"customer": "Hotel Krone"})["amount"].balance
+    page.goto("/books")
+    page.locator("[name=customer]").select_option("Hotel Krone")
+    page.get_by_label("Amount").fill("12.34")
+    page.get_by_role("button", name="Post").click()
+    payment = name_in(page, "Posted payment:")
+    after = books.balance("62", {"customer": "Hotel Krone"})["amount"].balance
+    assert before - after == Decimal("12.34")
+    line = page.get_by_role("row").filter(has_text=re.compile(rf"{payment}\b"))
+    expect(line).to_contain_text("12.34")
+    expect(line).to_contain_text(f"{books.balance('62')['amount'].balance:,.2f}")
+    expect(page.get_by_text("debits equal credits")).to_be_visible()
+    page.locator("[name=account]").select_option("41")
+    page.get_by_role("button", name="Show").click()
+    shown = page.get_by_role("table").first.get_by_role("row").filter(has_text="Goods")
+    expect(shown).to_contain_text(f"{books.balance('41')['amount'].balance:,.2f}")
+    shoot(page, "books-goods")
+
+
+@pytest.mark.parametrize("amount", ["", "much", "-1", "0", "0.001", "1e9", "NaN"])
+def test_payments_that_make_no_sense(engine: Engine, amount: str) -> None:
+    client = create_app(engine).test_client()
+    form = {"customer": "Hotel Krone", "amount": amount}
+    response = client.post("/books", data=form, follow_redirects=True)
+    assert response.status_code == 200 and 'role="alert"' in response.text
+
+
+def test_every_tab(page: Page) -> None:
     for endpoint, title in TABS.items():
         page.goto(f"/{endpoint}")
         expect(page).to_have_title(f"{title} · pg_accumulator")
         expect(page.get_by_role("link", name=title, exact=True)).to_be_in_viewport()
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        if directory := os.environ.get("SCREENSHOTS"):
-            page.screenshot(path=Path(directory) / f"{endpoint}-{width}.png", full_page=True)
+        shoot(page, endpoint)
     page.goto("/registers")
     page.get_by_role("link", name="Check every sum").click()
-    expect(page.get_by_text("balance_cache OK")).to_be_visible()
+    expect(page.get_by_text("balance_cache OK").first).to_be_visible()
+    shoot(page, "registers-checked")
 
 
 @pytest.mark.parametrize(
@@ -285,5 +338,5 @@ def test_a_document_that_somebody_else_cancelled(engine: Engine) -> None:
 def test_a_chart() -> None:
     assert chart([]) is None
     day = date(2026, 1, 1)
-    drawn = chart([(day, shop.Decimal(0)), (day + timedelta(days=10), shop.Decimal(48))])
+    drawn = chart([(day, Decimal(0)), (day + timedelta(days=10), Decimal(48))])
     assert drawn is not None and drawn.line == "M0.00 100.00H100.00V4.00H100"

@@ -102,12 +102,14 @@ may_read(const AccumRegister *reg)
 }
 
 static void
-refuse(const AccumRegister *reg, const char *code, const char *why, const char *detail)
+refuse(const AccumRegister *reg, const char *rule, const char *code, const char *why,
+	   const char *detail)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_CHECK_VIOLATION),
 			 errmsg("account \"%s\" of ledger \"%s\" %s", code, reg->name, why),
-			 errdetail("%s", detail)));
+			 errdetail("%s", detail),
+			 accum_register_refuses(reg, ACCUM_ACCOUNTS, rule)));
 }
 
 /*
@@ -138,17 +140,19 @@ accum_chart_check(AccumRegister *reg, const Datum *dims, const bool *nulls)
 		ereport(ERROR,
 				(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
 				 errmsg("ledger \"%s\" has no account \"%s\"", reg->name, key.code),
-				 errhint("Insert it into %s.", reg->relation_names[ACCUM_ACCOUNTS])));
+				 errhint("Insert it into %s.", reg->relation_names[ACCUM_ACCOUNTS]),
+				 accum_register_refuses(reg, ACCUM_ACCOUNTS, "account")));
 	if (account->is_group)
-		refuse(reg, key.code, "is a group", "Only accounts without others below them take postings.");
+		refuse(reg, "account_group", key.code, "is a group",
+			   "Only accounts without others below them take postings.");
 	if (account->closed)
-		refuse(reg, key.code, "is closed", "It takes no postings any more.");
+		refuse(reg, "account_closed", key.code, "is closed", "It takes no postings any more.");
 	for (int i = 0; i < reg->ndims; i++)
 	{
 		if (account->cells.given[i] &&
 			!accum_column_equal(&reg->dims[i], account->cells.values[i], account->cells.nulls[i],
 								dims[i], nulls[i]))
-			refuse(reg, key.code, "does not take the posting",
+			refuse(reg, "account_dimensions", key.code, "does not take the posting",
 				   may_read(reg) ? psprintf("It takes postings with %s only.", account->cells_text)
 				   : "The chart of accounts restricts its dimensions.");
 	}

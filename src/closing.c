@@ -200,5 +200,6 @@ accum_closing_check(AccumRegister *reg, AccumDay day, const Datum *dims, const b
 			 ? errhint("Date the movement, or with p_at the reversal, later, or have the register's owner "
 					   "call accum.register_reopen().")
 			 : errhint("Date the movement later, or have the register's owner call "
-					   "accum.register_reopen().")));
+					   "accum.register_reopen()."),
+			 accum_register_refuses(reg, ACCUM_MOVEMENTS, "closed_period")));
 }

@@ -34,13 +34,21 @@ accum_horizon_text(const AccumRegister *reg)
 	return psprintf("%04d-%02d-%02d", year, month, day);
 }
 
+/* The SQLSTATE of what is refused here, and the fields that tell it from other such errors. */
+static int
+refused(const AccumRegister *reg)
+{
+	errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE);
+	return accum_register_refuses(reg, ACCUM_MOVEMENTS, "archived");
+}
+
 /* Refuse to write, or take back, a movement of archived time. */
 void
 accum_horizon_check_period(AccumRegister *reg, TimestampTz period)
 {
 	if (accum_horizon_set(reg) && accum_zone_day(&reg->zone, period) < reg->archived_before)
 		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				(refused(reg),
 				 errmsg("period \"%s\" lies in the archived time of register \"%s\"",
 						timestamptz_to_str(period), reg->name),
 				 errdetail("Movements before %s are archived.", accum_horizon_text(reg))));
@@ -55,7 +63,7 @@ accum_horizon_check_document(AccumRegister *reg, AccumDay unit)
 {
 	if (unit < reg->archived_before)
 		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				(refused(reg),
 				 errmsg("a document of register \"%s\" has archived movements", reg->name),
 				 errdetail("Movements before %s are archived.", accum_horizon_text(reg)),
 				 errhint("Post a document that corrects it at a later time.")));
@@ -75,7 +83,7 @@ accum_horizon_check_movements(AccumRegister *reg, TimestampTz from, TimestampTz 
 {
 	if (reaches_archived(reg, from, to))
 		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				(refused(reg),
 				 errmsg("the movements that are asked for are archived"),
 				 errdetail("Movements of register \"%s\" before %s are archived.", reg->name,
 						   accum_horizon_text(reg)),
@@ -88,7 +96,7 @@ accum_horizon_check_detail(AccumRegister *reg, TimestampTz from, TimestampTz to)
 {
 	if (reaches_archived(reg, from, to))
 		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				(refused(reg),
 				 errmsg("the movements that the answer needs are archived"),
 				 errdetail("Movements of register \"%s\" before %s are archived.", reg->name,
 						   accum_horizon_text(reg)),
@@ -105,7 +113,7 @@ accum_horizon_check_known(AccumRegister *reg, TimestampTz known_at)
 {
 	if (known_at < reg->archived_at)
 		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				(refused(reg),
 				 errmsg("the movements that the answer needs are archived"),
 				 errdetail("Movements of register \"%s\" before %s were archived at %s, after known_at.",
 						   reg->name, accum_horizon_text(reg), timestamptz_to_str(reg->archived_at))));

@@ -1018,6 +1018,18 @@ accum_register_text_plan(AccumRegister *reg, const char *sql)
 	return strcmp(entry->sql, sql) == 0 ? &entry->plan : NULL;
 }
 
+/*
+ * For ereport(): a rule that one of the register's tables has refused something by,
+ * as fields of the error, where programs that read no messages look.
+ */
+int
+accum_register_refuses(const AccumRegister *reg, AccumRole role, const char *constraint)
+{
+	err_generic_string(PG_DIAG_SCHEMA_NAME, ACCUM_SCHEMA);
+	err_generic_string(PG_DIAG_TABLE_NAME, get_rel_name(reg->relations[role]));
+	return err_generic_string(PG_DIAG_CONSTRAINT_NAME, constraint);
+}
+
 /* An argument, called name, that must be an interval and not a negative one. */
 Interval *
 accum_interval_argument(FunctionCallInfo fcinfo, int n, const char *name)

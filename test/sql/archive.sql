@@ -139,6 +139,13 @@ SELECT accum.register_unpost('old_dm', 'd5');
 SELECT accum.register_unpost('old_dm', ARRAY['d449', 'zero']);
 INSERT INTO accum.old_dm_movements (recorder, period, shop, item, n) VALUES ('new', '2020-01-01', 1, 'i1', 1);
 DELETE FROM accum.old_dm_movements WHERE period < '2021-07-31';
+-- Programs are told the same by the fields of the error, whatever is refused.
+SELECT t, pg_temp.try_fields(t) FROM (VALUES
+    ($$SELECT accum.register_post('old_dm', '{"recorder": "new", "period": "2021-07-31 23:59", "shop": 1, "item": "i1", "n": 1}')$$),
+    ($$SELECT accum.register_unpost('old_dm', 'd5')$$),
+    ($$SELECT accum.old_dm_balance('{"shop": 1}', '2021-05-05 12:00+09')$$),
+    ($$SELECT accum.old_dm_turnover('2021-05-05 12:00+09', '2021-05-06 12:00+09')$$)
+) AS v (t);
 -- One that had a movement there, but has it no more, can be corrected; so can a later one.
 SELECT accum.register_repost('old_dm', 'moved', '{"period": "2022-05-06", "shop": 78, "item": "m", "n": 3}');
 SELECT accum.register_unpost('old_dm', 'moved'), accum.register_unpost('old_dm', 'd449');

@@ -54,6 +54,7 @@ FROM (VALUES ('2026-03-31 14:59:59.999999Z'), ('2026-03-31'), ('0001-01-01')) AS
 SELECT pg_temp.try(format('SELECT accum.register_post(%L, %L)', 'books', jsonb_build_array(
     pg_temp.line('x', '2026-04-01', 1, 'cash', 1), pg_temp.line('x', '2026-03-01', 2, 'bank', 1))));
 SELECT pg_temp.try($$SELECT accum.register_unpost('books', 'd3')$$);
+SELECT pg_temp.try_fields($$SELECT accum.register_unpost('books', 'd3')$$);
 SELECT pg_temp.try($$SELECT accum.register_unpost('books', ARRAY['d4', 'd5', 'd3'])$$);
 SELECT pg_temp.try($$SELECT accum.register_repost('books', 'd2', '[]')$$);
 SELECT pg_temp.try($$INSERT INTO accum.books_movements (recorder, period, company, account, amount)

@@ -41,6 +41,12 @@ SELECT t, pg_temp.try(t) FROM (VALUES
     ('SELECT accum.register_repost(''gl'', ''i'', ''{"period": "2026-05-03", "account_dr": "62", "account_cr": "90", "currency": null, "branch": null, "amount": 1}'')')
 ) AS v (t);
 
+-- Programs are told by the fields of the error what has refused a posting.
+UPDATE accum.gl_accounts SET closed = true WHERE account = '80';
+SELECT dr, pg_temp.try_fields(format('SELECT accum.register_post(''gl'', %L)', jsonb_build_object('recorder', 'd', 'period', '2026-05-03', 'account_dr', dr, 'account_cr', '90', 'currency', 'USD', 'branch', 1, 'amount', 10)))
+FROM (VALUES ('99'), ('62'), ('80'), ('62.01.1')) AS v (dr);
+UPDATE accum.gl_accounts SET closed = false WHERE account = '80';
+
 -- Types decide on which side a balance is shown, and its sign.
 SELECT account, account_name, currency, branch, amount_closing_dr, amount_closing_cr FROM accum.gl_trial_balance(NULL::date, NULL);
 SELECT account, account_name, amount_closing_dr, amount_closing_cr FROM accum.gl_trial_balance(NULL::date, NULL, '{"branch": 1}', 1);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from datetime import date
 
@@ -17,23 +18,14 @@ from django_accumulator import Register
 __all__ = ["server"]
 
 # Models need settings when they are imported; where the server is, is told later.
-DATABASE = {"ENGINE": "django.db.backends.postgresql"}
-settings.configure(
-    DATABASES={"default": DATABASE},
-    INSTALLED_APPS=["django.contrib.postgres", "rest_framework", "shop"],
-    REST_FRAMEWORK={"UNAUTHENTICATED_USER": None, "DEFAULT_AUTHENTICATION_CLASSES": []},
-    ROOT_URLCONF="shop.api",
-    SECRET_KEY="for tests",
-    ALLOWED_HOSTS=["testserver"],
-    USE_TZ=True,
-    TIME_ZONE="Pacific/Auckland",
-)
+os.environ["DJANGO_SETTINGS_MODULE"] = "shop.settings"
 django.setup()
 
 
 @pytest.fixture(scope="session")
 def project(server: PrivateServer) -> Iterator[None]:
-    DATABASE.update(HOST=server.host, NAME=server.create_database(), USER=server.user)
+    database = server.create_database()
+    settings.DATABASES["default"].update(HOST=server.host, NAME=database, USER=server.user)
     call_command("migrate", verbosity=0)
     yield
     connections.close_all()

@@ -24,6 +24,7 @@ from sqlalchemy_accumulator import (
     Limit,
     NotAllowedError,
     Register,
+    Resource,
     define_register,
 )
 from sqlalchemy_accumulator.alembic import include_name
@@ -149,6 +150,58 @@ def test_autogenerate_creates(connection: sa.Connection) -> None:
     assert AccumulatorClient(connection).register("stock").limits == register.limits
     # A second look finds nothing to do.
     assert compare_metadata(context(connection), metadata) == []
+
+
+def test_autogenerate_of_a_ledger(connection: sa.Connection) -> None:
+    metadata = sa.MetaData()
+    define_register(
+        name="books",
+        kind="ledger",
+        dimensions={"currency": "text"},
+        resources={"amount": "numeric(18,2)", "pieces": Resource("integer", balanced=False)},
+        chart="strict",
+        metadata=metadata,
+    )
+    upgrade, downgrade = migrate(connection, metadata)
+    assert "kind='ledger'" in upgrade and "chart='strict'" in upgrade
+    assert "'pieces': sqlalchemy_accumulator.Resource(type='integer', balanced=False)" in upgrade
+    assert "op.drop_register('books')" in downgrade
+    assert AccumulatorClient(connection).registers() == metadata.info["accumulator_registers"]
+    assert compare_metadata(context(connection), metadata) == []
+    upgrade, downgrade = migrate(connection, sa.MetaData())
+    assert "op.drop_register('books')" in upgrade and "balanced=False" in downgrade
+    assert AccumulatorClient(connection).registers() == {}
+
+
+def test_autogenerate_of_history(connection: sa.Connection) -> None:
+    metadata, _ = defined(history=True)
+    upgrade, _ = migrate(connection, metadata)
+    assert "history=True" in upgrade
+    assert compare_metadata(context(connection), metadata) == []
+    wider, _ = defined(history=True, attributes={"note": "text"})
+    assert [one[0] for one in compare_metadata(context(connection), wider)] == ["alter_register"]
+
+
+def test_what_cannot_change_in_a_ledger(connection: sa.Connection) -> None:
+    def books(**changes: Any) -> sa.MetaData:
+        metadata = sa.MetaData()
+        definition: dict[str, Any] = {
+            "name": "books",
+            "kind": "ledger",
+            "dimensions": {},
+            "resources": {"amount": "numeric(18,2)"},
+        }
+        define_register(**{**definition, **changes}, metadata=metadata)
+        return metadata
+
+    migrate(connection, books())
+    for change in (
+        {"chart": "open"},
+        {"kind": "balance"},
+        {"resources": {"amount": Resource("numeric(18,2)", balanced=False)}},
+    ):
+        with pytest.raises(CommandError, match="register books: "):
+            compare_metadata(context(connection), books(**change))
 
 
 def test_autogenerate_alters(connection: sa.Connection) -> None:

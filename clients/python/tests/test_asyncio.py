@@ -21,13 +21,18 @@ from sqlalchemy.ext.asyncio import (
 
 from sqlalchemy_accumulator import (
     AccumulatorClient,
+    LedgerHandle,
     Limit,
     LimitError,
     RegisterHandle,
     UndefinedRegisterError,
     define_register,
 )
-from sqlalchemy_accumulator.asyncio import AsyncAccumulatorClient, AsyncRegisterHandle
+from sqlalchemy_accumulator.asyncio import (
+    AsyncAccumulatorClient,
+    AsyncLedgerHandle,
+    AsyncRegisterHandle,
+)
 
 from .conftest import url
 
@@ -182,13 +187,17 @@ def test_every_verb(server: PrivateServer, database: str) -> None:
 
 @pytest.mark.parametrize(
     ("blocking", "awaitable"),
-    [(AccumulatorClient, AsyncAccumulatorClient), (RegisterHandle, AsyncRegisterHandle)],
+    [
+        (AccumulatorClient, AsyncAccumulatorClient),
+        (RegisterHandle, AsyncRegisterHandle),
+        (LedgerHandle, AsyncLedgerHandle),
+    ],
 )
 def test_both_clients_are_one(blocking: type, awaitable: type) -> None:
     def verbs(client: type) -> dict[str, Any]:
         return {
             name: inspect.signature(member)
-            for name, member in vars(client).items()
+            for name, member in inspect.getmembers(client, inspect.isfunction)
             if not name.startswith("_") and name != "use"
         }
 

@@ -299,23 +299,6 @@ def test_history(engine: Engine) -> None:
         client.drop_register(register, force=True)
 
 
-def test_ledgers_are_left_alone(engine: Engine) -> None:
-    client = AccumulatorClient(engine)
-    with engine.begin() as connection:
-        connection.exec_driver_sql(
-            "SELECT accum.register_create('books', '{}', kind => 'ledger', resources =>"
-            """ '[{"name": "amount", "type": "numeric"},"""
-            """   {"name": "quantity", "type": "numeric", "balanced": false}]')"""
-        )
-    try:
-        assert [summary.kind for summary in client.list_registers()] == ["ledger"]
-        assert client.registers() == {}
-        with pytest.raises(UndefinedRegisterError):
-            client.register("books")
-    finally:
-        client.drop_register("books")
-
-
 def test_rights(engine: Engine, stock: RegisterHandle) -> None:
     with engine.connect() as connection:
         connection.execute(text("CREATE ROLE cashier"))

@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine, create_engine, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
 import sqlalchemy_accumulator as sa_accumulator
 from sqlalchemy_accumulator import (
     AccumulatorClient,
     AccumulatorError,
+    ArchivedError,
+    ClosedPeriodError,
     DuplicateRegisterError,
     InvalidArgumentError,
     InvalidValueError,
@@ -29,7 +31,7 @@ from sqlalchemy_accumulator import (
     define_register,
     translated_errors,
 )
-from sqlalchemy_accumulator.errors import BY_SQLSTATE
+from sqlalchemy_accumulator.errors import BY_CONSTRAINT, BY_SQLSTATE, BY_TABLE
 
 GOOD: dict[str, Any] = {
     "recorder": "purchase:1",
@@ -153,4 +155,37 @@ def test_other_errors_stay_what_they_are(engine: Engine) -> None:
 
 
 def test_every_exception_is_public() -> None:
-    assert {error.__name__ for error in BY_SQLSTATE.values()} <= set(sa_accumulator.__all__)
+    errors = [*BY_SQLSTATE.values(), *BY_TABLE.values(), *BY_CONSTRAINT.values()]
+    assert {error.__name__ for error in errors} <= set(sa_accumulator.__all__)
+
+
+def test_what_forbids_it(engine: Engine, inventory: Register) -> None:
+    """Of one SQLSTATE, told apart by fields."""
+    client = AccumulatorClient(engine)
+    stock = client.use(inventory)
+    stock.post([GOOD, {**GOOD, "recorder": "old", "period": date(2020, 1, 1)}])
+    with pytest.raises(NotAllowedError) as not_empty:
+        client.drop_register(inventory)
+    assert type(not_empty.value) is NotAllowedError
+    stock.close_through(date(2020, 12, 31))
+    with pytest.raises(ClosedPeriodError) as closed:
+        stock.unpost("old")
+    assert closed.value.table == f"{inventory.name}_movements"
+    stock.reopen_from(None)
+    with engine.begin() as connection:
+        connection.execute(
+            text("SELECT accum.register_detach_partitions(:name, '5 years')"),
+            {"name": inventory.name},
+        )
+    with pytest.raises(ArchivedError):
+        stock.unpost("old")
+
+
+def test_rules_of_others(engine: Engine, inventory: Register) -> None:
+    """A check of one's own on movements is no limit of the register."""
+    with engine.begin() as connection:
+        connection.execute(
+            text(f"ALTER TABLE accum.{inventory.name}_movements ADD CHECK (quantity < 100)")
+        )
+    with pytest.raises(IntegrityError):
+        AccumulatorClient(engine).use(inventory).post({**GOOD, "quantity": 100})

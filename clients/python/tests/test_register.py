@@ -15,7 +15,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import NullType
 
 from sqlalchemy_accumulator import Column, Dimension, Register, define_register
-from sqlalchemy_accumulator.values import decode, encode, encode_movements
+from sqlalchemy_accumulator.values import decode, encode, encode_for, encode_movements
 
 POSTGRESQL = postgresql.dialect()  # type: ignore[no-untyped-call]
 
@@ -107,11 +107,29 @@ def test_floats_that_are_no_numbers(value: float) -> None:
 
 
 def test_one_movement_or_many() -> None:
-    assert encode_movements({"recorder": "a"}) == '{"recorder": "a"}'
-    assert encode_movements({"recorder": name} for name in "ab") == (
-        '[{"recorder": "a"}, {"recorder": "b"}]'
+    sales = define_register(name="sales", dimensions={}, resources={"amount": "numeric"})
+    books = define_register(
+        name="books", kind="ledger", dimensions={}, resources={"amount": "numeric"}
     )
-    assert encode_movements([]) == "[]"
+    for register in (sales, books):
+        assert encode_movements(register, {"recorder": "a"}) == '{"recorder": "a"}'
+        assert encode_movements(register, ({"recorder": name} for name in "ab")) == (
+            '[{"recorder": "a"}, {"recorder": "b"}]'
+        )
+        assert encode_movements(register, []) == "[]"
+
+
+def test_numbers_of_a_subconto_stay_numbers() -> None:
+    books = define_register(
+        name="books", kind="ledger", dimensions={}, resources={"amount": "numeric"}
+    )
+    subconto = {'a "key"': Decimal("1.50"), "day": date(2026, 3, 1), "many": [1, None, True]}
+    assert encode_for(books, {"subconto_dr": subconto, "amount": Decimal("0.10")}) == (
+        '{"subconto_dr": {"a \\"key\\"": 1.50, "day": "2026-03-01", "many": [1, null, true]},'
+        ' "amount": 0.10}'
+    )
+    assert encode_for(books, {"amount": Decimal("1E+3")}) == '{"amount": 1E+3}'
+    assert encode_for(books, {"amount": Decimal("NaN")}) == '{"amount": "NaN"}'
 
 
 def test_values_come_back_as_they_were() -> None:

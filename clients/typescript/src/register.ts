@@ -67,21 +67,45 @@ export interface Register<
   readonly history?: boolean;
 }
 
-type Flat<T> = { [K in keyof T]: T[K] };
-type Names<T> = Extract<keyof T, string>;
+/** A resource that is not balanced has a value for each side. */
+export type LedgerResource = string | { readonly type: string; readonly balanced?: boolean };
+export type LedgerResources = Readonly<Record<string, LedgerResource>>;
+
+/** A register whose movements have two sides. */
+export interface Ledger<
+  D extends Columns = Columns,
+  R extends LedgerResources = LedgerResources,
+  A extends Columns = Columns,
+> extends Omit<Register<D, Resources, A>, "kind" | "resources" | "history"> {
+  readonly kind: "ledger";
+  readonly resources: R;
+  readonly chart?: "open" | "strict";
+}
+
+export type Flat<T> = { [K in keyof T]: T[K] };
+export type Names<T> = Extract<keyof T, string>;
 
 export type Dimensions<D extends Columns> = {
   [K in keyof D]: Output<NameOf<D[K]>> | OrNull<D[K]>;
 };
+export type Attributes<A extends Columns> = { [K in keyof A]: Output<NameOf<A[K]>> | null };
 export type Amounts<R extends Resources> = { [K in keyof R]: string };
 
 /** Values of some dimensions, to select cells by; null selects NULL. */
 export type Filter<D extends Columns> = { [K in keyof D]?: Input<NameOf<D[K]>> | null };
 
+/** A value for each dimension. */
+export type GivenDimensions<D extends Columns> = {
+  [K in keyof D]: Input<NameOf<D[K]>> | OrNull<D[K]>;
+};
+export type GivenAttributes<A extends Columns> = {
+  [K in keyof A]?: Input<NameOf<A[K]>> | null;
+};
+
 type Cell<D extends Columns, R extends Resources, A extends Columns> =
-  & { [K in keyof D]: Input<NameOf<D[K]>> | OrNull<D[K]> }
+  & GivenDimensions<D>
   & { [K in keyof R]?: Amount }
-  & { [K in keyof A]?: Input<NameOf<A[K]>> | null };
+  & GivenAttributes<A>;
 
 export type MovementType = "regular" | "adjustment";
 
@@ -117,7 +141,7 @@ export type StoredMovement<D extends Columns, R extends Resources, A extends Col
   }
   & Dimensions<D>
   & Amounts<R>
-  & { [K in keyof A]: Output<NameOf<A[K]>> | null }
+  & Attributes<A>
 >;
 
 export type Balance<D extends Columns, R extends Resources> = Flat<Dimensions<D> & Amounts<R>>;
@@ -142,9 +166,15 @@ const NAME = /^[a-z][a-z0-9_]*$/;
 /** Define a register. Nothing is done in any database. */
 export function defineRegister<
   const D extends Columns,
+  const R extends LedgerResources,
+  const A extends Columns = {},
+>(ledger: Ledger<D, R, A>): Ledger<D, R, A>;
+export function defineRegister<
+  const D extends Columns,
   const R extends Resources,
   const A extends Columns = {},
->(register: Register<D, R, A>): Register<D, R, A> {
+>(register: Register<D, R, A>): Register<D, R, A>;
+export function defineRegister(register: Register | Ledger): Register | Ledger {
   const { name, dimensions, resources, attributes = {} } = register;
   for (const key of [name, ...[dimensions, resources, attributes].flatMap(Object.keys)]) {
     if (!NAME.test(key)) {
@@ -158,11 +188,9 @@ export function defineRegister<
 }
 
 /** The columns as register_create() takes them, in their order. */
-export function columnList(columns: Columns): { name: string; type: string; required?: true }[] {
-  return Object.entries(columns).map(([name, column]) =>
-    typeof column === "string" ? { name, type: column }
-    : column.required ? { name, type: column.type, required: true }
-    : { name, type: column.type },
+export function columnList(columns: Columns | LedgerResources): object[] {
+  return Object.entries<ColumnType | LedgerResource>(columns).map(([name, column]) =>
+    typeof column === "string" ? { name, type: column } : { name, ...column },
   );
 }
 

@@ -2,7 +2,7 @@
 //
 // Rows come as text, column by column, because JSON's numbers would lose digits.
 
-import { type Columns, type Moment, type Resources, columnList, typeName } from "./register.js";
+import { type Columns, type Moment, type Resources, typeName } from "./register.js";
 
 const DAY = /^\d{4}-\d{2}-\d{2}$/;
 const OFFSET = /(?:[zZ]|[+-]\d{2}(?::?\d{2})?)$/;
@@ -71,6 +71,8 @@ const DECODERS: Readonly<Record<string, Decode>> = {
   ...Object.fromEntries(
     ["timestamptz", "timestamp with time zone"].map((type) => [type, (text: string) => new Date(text)]),
   ),
+  // No type of SQL: what a column of jsonb is in a ledger.
+  subconto: (text: string) => JSON.parse(text) as unknown,
 };
 
 /** The values of columns in a row of text. */
@@ -90,7 +92,6 @@ export const MOVEMENT_COLUMNS: Columns = {
   recorder: "text",
   period: "timestamptz",
   movement_type: "text",
-  dim_hash: "bigint",
 };
 
 export const REVERSAL_COLUMNS: Columns = { reverses: "uuid", reverses_period: "timestamptz" };
@@ -108,9 +109,7 @@ export function statementColumns(dimensions: Columns, resources: Resources): Col
   };
 }
 
-/** Resources as columns of text. */
-export function amountColumns(resources: Resources): Columns {
-  return Object.fromEntries(Object.keys(resources).map((name) => [name, "text"]));
+/** Amounts as columns of text. */
+export function amountColumns(names: readonly string[]): Columns {
+  return Object.fromEntries(names.map((name) => [name, "text"]));
 }
-
-export { columnList };

@@ -7,6 +7,8 @@ import type pg from "pg";
 
 import {
   AccumulatorClient,
+  ArchivedError,
+  ClosedPeriodError,
   ConflictError,
   DuplicateRegisterError,
   InvalidArgumentError,
@@ -227,7 +229,7 @@ describe("a register", () => {
 
   test("closes periods", async () => {
     await stock.closeThrough("2026-04-30");
-    await assert.rejects(stock.post(shipment), NotAllowedError);
+    await assert.rejects(stock.post(shipment), ClosedPeriodError);
     await stock.reopenFrom(null);
     await stock.closeThrough("2026-04-30", bolts);
     await assert.rejects(stock.post(shipment), NotAllowedError);
@@ -244,6 +246,18 @@ describe("a register", () => {
     await assert.rejects(stock.clear(), NotAllowedError);
     await stock.clear({ force: true });
     assert.deepEqual(await stock.movements(), []);
+  });
+
+  test("has archived movements", async () => {
+    const old = { ...shipment, recorder: "old", period: "2020-01-01", quantity: 1 };
+    await stock.post(old);
+    await pool.query("SELECT accum.register_detach_partitions('inventory', '5 years')");
+    await assert.rejects(stock.unpost("old"), ArchivedError);
+  });
+
+  test("leaves rules of others alone", async () => {
+    await pool.query("ALTER TABLE accum.inventory_movements ADD CHECK (quantity < 5000)");
+    await assert.rejects(stock.post({ ...shipment, quantity: 5000 }), { code: "23514" });
   });
 
   test("is altered", async () => {

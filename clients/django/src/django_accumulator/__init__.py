@@ -1,5 +1,5 @@
 """Registers of pg_accumulator for Django: migrations, read-only models, documents."""
 
-from .registers import Register
+from .registers import Ledger, Register
 
-__all__ = ["Register"]
+__all__ = ["Ledger", "Register"]

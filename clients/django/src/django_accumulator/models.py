@@ -56,3 +56,8 @@ def balances_table(register: str) -> str:
 def movements_table(register: str) -> str:
     """db_table of a register's movements."""
     return f'"accum"."{register}_movements"'
+
+
+def accounts_table(ledger: str) -> str:
+    """db_table of a ledger's chart of accounts, which is an ordinary table to write to."""
+    return f'"accum"."{ledger}_accounts"'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
@@ -17,6 +18,14 @@ class Encoder(DjangoJSONEncoder):
 
 
 def encode(value: object) -> str:
+    """The text of JSON.  A Decimal is a number: in a subconto a string is something else."""
+    if isinstance(value, Mapping):
+        members = (f"{json.dumps(str(key))}: {encode(one)}" for key, one in value.items())
+        return "{" + ", ".join(members) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(encode, value)) + "]"
+    if isinstance(value, Decimal) and value.is_finite():
+        return str(value)
     return json.dumps(value, cls=Encoder, allow_nan=False)
 
 
@@ -33,7 +42,10 @@ def call(function: str, arguments: Mapping[str, Any]) -> tuple[str, list[Any]]:
 
 
 def columns(described: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Columns in their order: {name: type}, or {name: {"type": ..., "required": True}}."""
+    """Columns in their order: {name: type}, or {name: {"type": ..., "required": True}}.
+
+    A resource of a ledger may be {"type": ..., "balanced": False}.
+    """
     return [
         {"name": name, **(spec if isinstance(spec, Mapping) else {"type": spec})}
         for name, spec in described.items()

@@ -2,7 +2,12 @@ from __future__ import annotations
 
 from django.db import models
 
-from django_accumulator.models import ReadOnlyModel, balances_table, movements_table
+from django_accumulator.models import (
+    ReadOnlyModel,
+    accounts_table,
+    balances_table,
+    movements_table,
+)
 
 
 class Order(models.Model):
@@ -33,3 +38,29 @@ class StockMovement(ReadOnlyModel):
 
     class Meta(ReadOnlyModel.Meta):
         db_table = movements_table("inventory")
+
+
+class Account(models.Model):
+    account = models.TextField(primary_key=True)
+    name = models.TextField(default="")
+    type = models.TextField(default="active_passive")
+    closed = models.BooleanField(default=False)
+
+    class Meta:
+        managed = False
+        db_table = accounts_table("gl")
+
+
+class Posting(ReadOnlyModel):
+    id = models.UUIDField(primary_key=True)
+    recorder = models.TextField()
+    period = models.DateTimeField()
+    account_dr = models.TextField()
+    subconto_dr = models.JSONField()
+    account_cr = models.TextField()
+    subconto_cr = models.JSONField()
+    currency = models.TextField(null=True)
+    amount = models.DecimalField(max_digits=18, decimal_places=2)
+
+    class Meta(ReadOnlyModel.Meta):
+        db_table = movements_table("gl")

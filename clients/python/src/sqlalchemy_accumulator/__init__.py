@@ -11,9 +11,12 @@ migrations in sqlalchemy_accumulator.alembic.
 """
 
 from .calls import Finding, Preview, RegisterSummary
-from .client import AccumulatorClient, RegisterHandle
+from .client import AccumulatorClient, LedgerHandle, RegisterHandle
 from .errors import (
+    AccountError,
     AccumulatorError,
+    ArchivedError,
+    ClosedPeriodError,
     ConflictError,
     DeadlockError,
     DependentObjectsError,
@@ -33,14 +36,27 @@ from .errors import (
     WrongKindError,
     translated_errors,
 )
-from .orm import ReadOnlyModelError, balance_model, movement_model
-from .register import Column, Dimension, Limit, Register, define_register
+from .ledger_calls import (
+    AccountBalance,
+    Correspondence,
+    Sides,
+    StatementLine,
+    TrialBalanceRow,
+    TrialSums,
+)
+from .orm import ReadOnlyModelError, account_model, balance_model, movement_model
+from .register import Column, Dimension, Ledger, Limit, Register, Resource, define_register
 
 __all__ = [
+    "AccountBalance",
+    "AccountError",
     "AccumulatorClient",
     "AccumulatorError",
+    "ArchivedError",
+    "ClosedPeriodError",
     "Column",
     "ConflictError",
+    "Correspondence",
     "DeadlockError",
     "DependentObjectsError",
     "Dimension",
@@ -49,6 +65,8 @@ __all__ = [
     "InUseError",
     "InvalidArgumentError",
     "InvalidValueError",
+    "Ledger",
+    "LedgerHandle",
     "Limit",
     "LimitError",
     "LockTimeoutError",
@@ -61,10 +79,16 @@ __all__ = [
     "Register",
     "RegisterHandle",
     "RegisterSummary",
+    "Resource",
     "RetryError",
     "SerializationError",
+    "Sides",
+    "StatementLine",
+    "TrialBalanceRow",
+    "TrialSums",
     "UndefinedRegisterError",
     "WrongKindError",
+    "account_model",
     "balance_model",
     "define_register",
     "movement_model",

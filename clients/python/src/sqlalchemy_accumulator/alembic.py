@@ -18,6 +18,7 @@ set, so that the tables behind registers are left alone.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, MutableMapping
+from dataclasses import replace
 from typing import Any, cast
 
 from alembic.autogenerate import comparators, renderers
@@ -34,12 +35,14 @@ from .register import (
     Dimension,
     Limit,
     Register,
+    Resource,
     SqlType,
     define_register,
     sql_text,
 )
 
-Columns = Mapping[str, SqlType | Dimension]
+Dimensions = Mapping[str, SqlType | Dimension]
+Resources = Mapping[str, SqlType | Resource]
 # The options of a register other than its columns, with what they are unless told otherwise.
 _OPTIONS: dict[str, Any] = {
     "kind": "balance",
@@ -51,8 +54,9 @@ _OPTIONS: dict[str, Any] = {
     "year_start": 1,
     "limits": (),
     "history": False,
+    "chart": None,
 }
-_FIXED = ("kind", "totals_period", "partition_by", "time_zone", "year_start", "history")
+_FIXED = ("kind", "totals_period", "partition_by", "time_zone", "year_start", "history", "chart")
 
 
 @Operations.register_operation("create_register")
@@ -66,8 +70,8 @@ class CreateRegisterOp(MigrateOperation):
         operations: Operations,
         name: str,
         *,
-        dimensions: Columns,
-        resources: Mapping[str, SqlType],
+        dimensions: Dimensions,
+        resources: Resources,
         attributes: Mapping[str, SqlType] | None = None,
         **options: Any,
     ) -> None:
@@ -127,8 +131,8 @@ class AlterRegisterOp(MigrateOperation):
         operations: Operations,
         name: str,
         *,
-        add_dimensions: Columns | None = None,
-        add_resources: Mapping[str, SqlType] | None = None,
+        add_dimensions: Dimensions | None = None,
+        add_resources: Resources | None = None,
         high_write: bool | None = None,
         add_attributes: Mapping[str, SqlType] | None = None,
         limits: Iterable[Limit] | None = None,
@@ -235,7 +239,7 @@ def _added(name: str, found: tuple[Column, ...], wanted: tuple[Column, ...]) -> 
             raise CommandError(f"register {name}: column {column.name} cannot be removed")
     for column in wanted:
         before = known.get(column.name, column)
-        if (_normal(before.type), before.required) != (_normal(column.type), column.required):
+        if _normal_column(before) != _normal_column(column):
             raise CommandError(f"register {name}: column {column.name} cannot be changed")
     return tuple(column for column in wanted if column.name not in known)
 
@@ -246,11 +250,20 @@ def _normal(type_: str) -> str:
     return type_.lower() if sql_type._isnull else sql_text(sql_type)
 
 
-def _arguments(columns: tuple[Column, ...]) -> dict[str, str | Dimension]:
-    return {
-        column.name: Dimension(column.type, True) if column.required else column.type
-        for column in columns
-    }
+def _normal_column(column: Column) -> Column:
+    return replace(column, type=_normal(column.type))
+
+
+def _arguments(columns: tuple[Column, ...]) -> dict[str, str | Dimension | Resource]:
+    return {column.name: _argument(column) for column in columns}
+
+
+def _argument(column: Column) -> str | Dimension | Resource:
+    if column.required:
+        return Dimension(column.type, required=True)
+    if not column.balanced:
+        return Resource(column.type, balanced=False)
+    return column.type
 
 
 @renderers.dispatch_for(CreateRegisterOp)
@@ -298,7 +311,7 @@ def _literal(context: AutogenContext, value: Any) -> str:
         )
     if isinstance(value, tuple):
         return "[" + ", ".join(_literal(context, one) for one in value) + "]"
-    if isinstance(value, (Dimension, Limit)):
+    if isinstance(value, (Dimension, Resource, Limit)):
         context.imports.add("import sqlalchemy_accumulator")
         return f"sqlalchemy_accumulator.{value!r}"
     return repr(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar, overload
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import (
@@ -15,13 +15,21 @@ from sqlalchemy.ext.asyncio import (
     async_scoped_session,
 )
 
-from . import calls
+from . import calls, ledger_calls
 from .calls import Call, Finding, Moment, Preview, RegisterSummary, Right, Unit
 from .errors import translated_errors
-from .register import Dimension, Limit, Register, SqlType
+from .ledger_calls import (
+    AccountBalance,
+    Correspondence,
+    StatementLine,
+    Subconto,
+    TrialBalanceRow,
+)
+from .register import Dimension, Ledger, Limit, Register, Resource, SqlType
 from .values import Movement, Row
 
 T = TypeVar("T")
+R = TypeVar("R", bound=Register)
 Bind = AsyncEngine | AsyncConnection | AsyncSession | async_scoped_session[AsyncSession]
 
 
@@ -56,7 +64,7 @@ class AsyncAccumulatorClient:
         register: Register | str,
         *,
         add_dimensions: Mapping[str, SqlType | Dimension] | None = None,
-        add_resources: Mapping[str, SqlType] | None = None,
+        add_resources: Mapping[str, SqlType | Resource] | None = None,
         high_write: bool | None = None,
         add_attributes: Mapping[str, SqlType] | None = None,
         limits: Iterable[Limit] | None = None,
@@ -85,21 +93,30 @@ class AsyncAccumulatorClient:
         return calls.only(await self.run(calls.registers(name)), name)
 
     async def registers(self) -> dict[str, Register]:
-        """The definitions of all registers but ledgers, by name."""
+        """The definitions of all registers, by name."""
         return {register.name: register for register in await self.run(calls.registers())}
 
-    def use(self, register: Register) -> AsyncRegisterHandle:
+    # Of what is only known as a Register, the compiler offers the verbs of most registers.
+    @overload
+    def use(self, register: Ledger) -> AsyncLedgerHandle: ...  # type: ignore[overload-overlap]
+
+    @overload
+    def use(self, register: Register) -> AsyncRegisterHandle: ...
+
+    def use(self, register: Register) -> AsyncRegisterHandle | AsyncLedgerHandle:
+        if isinstance(register, Ledger):
+            return AsyncLedgerHandle(self, register)
         return AsyncRegisterHandle(self, register)
 
 
-class AsyncRegisterHandle:
-    """One register: its documents, balances and turnovers.
+class AsyncAnyHandle(Generic[R]):
+    """What registers of every kind can do.
 
     Dimensions are keyword arguments.  One whose name is that of another parameter, or that is
     not known before, goes into the mapping `dimensions`.
     """
 
-    def __init__(self, client: AsyncAccumulatorClient, register: Register) -> None:
+    def __init__(self, client: AsyncAccumulatorClient, register: R) -> None:
         self.register = register
         self._run = client.run
 
@@ -124,6 +141,68 @@ class AsyncRegisterHandle:
         """Make a document consist of these movements."""
         return await self._run(calls.repost(self.register, recorder, data))
 
+    async def preview(
+        self, recorder: Any = None, data: Movement | Iterable[Movement] | None = None
+    ) -> list[Preview]:
+        """What a repost would do; without a document a post, without data an unpost."""
+        return await self._run(calls.preview(self.register, recorder, data))
+
+    # Reading
+
+    async def balances(self, at_date: Moment | None = None) -> list[Row]:
+        """The balance of each cell."""
+        return await self._run(calls.balances(self.register, at_date))
+
+    # Care
+
+    async def grant(self, role: str, right: Right) -> None:
+        """Give a role a right on the register."""
+        await self._run(calls.grant(self.register, role, right))
+
+    async def revoke(self, role: str, right: Right) -> None:
+        await self._run(calls.revoke(self.register, role, right))
+
+    async def close_through(self, day: date, dimensions: Mapping[str, Any] | None = None) -> None:
+        """Close the register through a day: nothing of that time changes any more."""
+        await self._run(calls.close_through(self.register, day, dimensions))
+
+    async def reopen_from(
+        self, day: date | None, dimensions: Mapping[str, Any] | None = None
+    ) -> None:
+        """Open the register from a day on; None opens all of it."""
+        await self._run(calls.reopen_from(self.register, day, dimensions))
+
+    async def clear(self, *, force: bool = False) -> None:
+        """Empty the register; one that holds movements only with force."""
+        await self._run(calls.clear(self.register, force))
+
+    async def stats(self) -> dict[str, Any]:
+        return await self._run(calls.stats(self.register))
+
+    async def verify(self) -> list[Finding]:
+        """Compare each derived table with the movements."""
+        return await self._run(calls.verify(self.register))
+
+    async def repair(self) -> int:
+        """Mend what verify() finds; returns how many rows were changed."""
+        return await self._run(calls.repair(self.register))
+
+    async def fold(self) -> int:
+        """Fold the deltas of a register with high_write; returns how many cells changed."""
+        return await self._run(calls.fold(self.register))
+
+    async def create_partitions(self) -> int:
+        """Make the partitions that are missing."""
+        return await self._run(calls.create_partitions(self.register))
+
+
+class AsyncRegisterHandle(AsyncAnyHandle[Register]):
+    """One register: its documents, balances and turnovers.
+
+    Dimensions are keyword arguments.  One whose name is that of another parameter, or that is
+    not known before, goes into the mapping `dimensions`.
+    """
+
     async def reconcile(
         self,
         recorder: Any,
@@ -138,14 +217,6 @@ class AsyncRegisterHandle:
         """
         return await self._run(calls.reconcile(self.register, recorder, period, counted, within))
 
-    async def preview(
-        self, recorder: Any = None, data: Movement | Iterable[Movement] | None = None
-    ) -> list[Preview]:
-        """What a repost would do; without a document a post, without data an unpost."""
-        return await self._run(calls.preview(self.register, recorder, data))
-
-    # Reading
-
     async def balance(
         self,
         at_date: Moment | None = None,
@@ -159,10 +230,6 @@ class AsyncRegisterHandle:
         With history, known_at asks for what was known then.
         """
         return await self._run(calls.balance(self.register, at_date, known_at, dimensions, named))
-
-    async def balances(self, at_date: Moment | None = None) -> list[Row]:
-        """The balance of each cell."""
-        return await self._run(calls.balances(self.register, at_date))
 
     async def turnover(
         self,
@@ -224,48 +291,111 @@ class AsyncRegisterHandle:
             )
         )
 
-    # Care
-
-    async def grant(self, role: str, right: Right) -> None:
-        """Give a role a right on the register."""
-        await self._run(calls.grant(self.register, role, right))
-
-    async def revoke(self, role: str, right: Right) -> None:
-        await self._run(calls.revoke(self.register, role, right))
-
     async def known_until(self) -> datetime:
         """Up to when answers with known_at never change; waits for those who are writing."""
         return await self._run(calls.known_until(self.register))
 
-    async def close_through(self, day: date, dimensions: Mapping[str, Any] | None = None) -> None:
-        """Close the register through a day: nothing of that time changes any more."""
-        await self._run(calls.close_through(self.register, day, dimensions))
 
-    async def reopen_from(
-        self, day: date | None, dimensions: Mapping[str, Any] | None = None
-    ) -> None:
-        """Open the register from a day on; None opens all of it."""
-        await self._run(calls.reopen_from(self.register, day, dimensions))
+class AsyncLedgerHandle(AsyncAnyHandle[Ledger]):
+    """One ledger: its postings, accounts and balances.
 
-    async def clear(self, *, force: bool = False) -> None:
-        """Empty the register; one that holds movements only with force."""
-        await self._run(calls.clear(self.register, force))
+    An account of a question stands for itself and for those below it, a subconto for all that
+    contain it.  Dimensions are keyword arguments, as in other registers.
+    """
 
-    async def stats(self) -> dict[str, Any]:
-        return await self._run(calls.stats(self.register))
+    async def balance(
+        self,
+        account: str | None = None,
+        subconto: Subconto | None = None,
+        at_date: Moment | None = None,
+        *,
+        dimensions: Mapping[str, Any] | None = None,
+        **named: Any,
+    ) -> dict[str, AccountBalance]:
+        """Debit, credit and balance of each resource, now or at the end of a day or an instant."""
+        return await self._run(
+            ledger_calls.balance(self.register, account, subconto, at_date, dimensions, named)
+        )
 
-    async def verify(self) -> list[Finding]:
-        """Compare each derived table with the movements."""
-        return await self._run(calls.verify(self.register))
+    async def trial_balance(
+        self,
+        date_from: Moment | None = None,
+        date_to: Moment | None = None,
+        level: int | None = None,
+        *,
+        dimensions: Mapping[str, Any] | None = None,
+        **named: Any,
+    ) -> list[TrialBalanceRow]:
+        """Opening balance, turnover and closing balance of each account.
 
-    async def repair(self) -> int:
-        """Mend what verify() finds; returns how many rows were changed."""
-        return await self._run(calls.repair(self.register))
+        level rolls accounts up to so many parts of their codes.
+        """
+        return await self._run(
+            ledger_calls.trial_balance(self.register, date_from, date_to, level, dimensions, named)
+        )
 
-    async def fold(self) -> int:
-        """Fold the deltas of a register with high_write; returns how many cells changed."""
-        return await self._run(calls.fold(self.register))
+    async def account_statement(
+        self,
+        account: str,
+        date_from: Moment | None = None,
+        date_to: Moment | None = None,
+        subconto: Subconto | None = None,
+        *,
+        dimensions: Mapping[str, Any] | None = None,
+        **named: Any,
+    ) -> list[StatementLine]:
+        """Every posting that debits or credits the account, with the balance after it."""
+        return await self._run(
+            ledger_calls.account_statement(
+                self.register, account, date_from, date_to, subconto, dimensions, named
+            )
+        )
 
-    async def create_partitions(self) -> int:
-        """Make the partitions that are missing."""
-        return await self._run(calls.create_partitions(self.register))
+    async def correspondence(
+        self,
+        date_from: Moment | None = None,
+        date_to: Moment | None = None,
+        *,
+        dimensions: Mapping[str, Any] | None = None,
+        **named: Any,
+    ) -> list[Correspondence]:
+        """How much each account was debited against each other one."""
+        return await self._run(
+            ledger_calls.correspondence(self.register, date_from, date_to, dimensions, named)
+        )
+
+    async def turnover(
+        self,
+        date_from: Moment | None = None,
+        date_to: Moment | None = None,
+        group_by: str | Sequence[str] | None = None,
+        *,
+        dimensions: Mapping[str, Any] | None = None,
+        **named: Any,
+    ) -> list[Row]:
+        """Sums of both sides; account and subconto are dimensions here, taken as they are."""
+        return await self._run(
+            calls.turnover(self.register, date_from, date_to, group_by, None, dimensions, named)
+        )
+
+    async def movements(
+        self,
+        recorder: Any = None,
+        date_from: Moment | None = None,
+        date_to: Moment | None = None,
+        limit: int | None = None,
+        offset: int | None = None,
+        *,
+        dimensions: Mapping[str, Any] | None = None,
+        **named: Any,
+    ) -> list[Row]:
+        """Postings, ordered by period; those of which one side is asked for."""
+        return await self._run(
+            calls.movements(
+                self.register, recorder, date_from, date_to, limit, offset, False, dimensions, named
+            )
+        )
+
+    async def debits_equal_credits(self) -> bool:
+        """Whether they do, in balances and in all totals."""
+        return await self._run(ledger_calls.debits_equal_credits(self.register))

@@ -17,8 +17,25 @@ from decimal import Decimal
 from typing import Any, Generic, Literal, TypeVar
 
 from .errors import UndefinedRegisterError
-from .register import Column, Dimension, Limit, Register, SqlType, columns
-from .values import Movement, Row, decode, decode_amounts, encode, encode_movements
+from .register import (
+    Column,
+    Dimension,
+    Limit,
+    Register,
+    Resource,
+    SqlType,
+    columns,
+    register_class,
+)
+from .values import (
+    Movement,
+    Row,
+    decode,
+    decode_amounts,
+    encode,
+    encode_for,
+    encode_movements,
+)
 
 T = TypeVar("T")
 Moment = date | datetime | str
@@ -89,14 +106,16 @@ def _rows(register: Register) -> Callable[[Sequence[Any]], list[Row]]:
 # Fragments of SQL
 
 
-def _json(value: object) -> str | None:
-    return None if value is None else encode(value)
+def json_of(register: Register, value: object) -> str | None:
+    return None if value is None else encode_for(register, value)
 
 
-def _filter(dimensions: Mapping[str, Any] | None, named: Mapping[str, Any]) -> str | None:
+def filter_of(
+    register: Register, dimensions: Mapping[str, Any] | None, named: Mapping[str, Any]
+) -> str | None:
     """Values of dimensions as a parameter, wherever they were given."""
     selected = {**(dimensions or {}), **named}
-    return encode(selected) if selected else None
+    return encode_for(register, selected) if selected else None
 
 
 def _parse(moment: Moment | None) -> date | datetime | None:
@@ -115,7 +134,7 @@ def _instant(parameter: str, moment: date | datetime | None) -> str:
     return f"timezone(:zone, CAST(:{parameter} AS timestamp))"
 
 
-class _Bounds:
+class Bounds:
     """Bounds in time as SQL: all of them as days if they are, otherwise as instants."""
 
     def __init__(self, register: Register, days: bool = True, /, **moments: Moment | None) -> None:
@@ -143,7 +162,7 @@ def _known_at(register: Register, known_at: Moment | None) -> tuple[str, dict[st
     """One more argument, which only registers with history have."""
     if known_at is None:
         return "", {}
-    bounds = _Bounds(register, False, known_at=known_at)
+    bounds = Bounds(register, False, known_at=known_at)
     return f", known_at => {bounds.sql['known_at']}", bounds.parameters
 
 
@@ -157,7 +176,7 @@ def create_register(register: Register) -> Call[None]:
         " partition_by => :partition_by, high_write => :high_write,"
         " recorder_type => :recorder_type, time_zone => :time_zone,"
         " attributes => CAST(:attributes AS jsonb), year_start => :year_start,"
-        " limits => CAST(:limits AS jsonb), history => :history)",
+        " limits => CAST(:limits AS jsonb), history => :history, chart => CAST(:chart AS text))",
         {
             "name": register.name,
             "dimensions": _columns(register.dimensions),
@@ -172,6 +191,7 @@ def create_register(register: Register) -> Call[None]:
             "year_start": register.year_start,
             "limits": _limits(register.limits),
             "history": register.history,
+            "chart": register.chart,
         },
         _nothing,
     )
@@ -180,7 +200,7 @@ def create_register(register: Register) -> Call[None]:
 def alter_register(
     name: str,
     add_dimensions: Mapping[str, SqlType | Dimension] | None = None,
-    add_resources: Mapping[str, SqlType] | None = None,
+    add_resources: Mapping[str, SqlType | Resource] | None = None,
     high_write: bool | None = None,
     add_attributes: Mapping[str, SqlType] | None = None,
     limits: Iterable[Limit] | None = None,
@@ -240,15 +260,12 @@ def register_info(name: str) -> Call[dict[str, Any]]:
 
 
 def registers(name: str | None = None) -> Call[list[Register]]:
-    """Definitions as the database has them; none where there is no such register.
-
-    Ledgers are none of ours: their movements have two sides.
-    """
+    """Definitions as the database has them; none where there is no such register."""
     return Call(
         "SELECT name, dimensions, resources, attributes, kind, totals_period, partition_by,"
-        " high_write, recorder_type, time_zone, year_start, limits, history FROM accum._registers"
-        " WHERE kind IN ('balance', 'turnover')"
-        " AND (name = CAST(:name AS text) OR CAST(:name AS text) IS NULL) ORDER BY name",
+        " high_write, recorder_type, time_zone, year_start, limits, history, chart"
+        " FROM accum._registers"
+        " WHERE name = CAST(:name AS text) OR CAST(:name AS text) IS NULL ORDER BY name",
         {"name": name},
         lambda rows: [_register(row) for row in rows],
     )
@@ -259,7 +276,7 @@ def _register(row: Any) -> Register:
     for part in ("dimensions", "resources", "attributes"):
         described[part] = tuple(Column(**column) for column in described[part])
     described["limits"] = tuple(Limit(**limit) for limit in described["limits"])
-    return Register(**described)
+    return register_class(described["kind"])(**described)
 
 
 # Writing
@@ -268,7 +285,7 @@ def _register(row: Any) -> Register:
 def post(register: Register, data: Movement | Iterable[Movement], once: bool) -> Call[int]:
     return Call(
         "SELECT accum.register_post(:register, CAST(:data AS jsonb), :once)",
-        {"register": register.name, "data": encode_movements(data), "once": once},
+        {"register": register.name, "data": encode_movements(register, data), "once": once},
         _value,
     )
 
@@ -276,7 +293,7 @@ def post(register: Register, data: Movement | Iterable[Movement], once: bool) ->
 def unpost(register: Register, recorder: Any, at: Moment | None) -> Call[int]:
     several = isinstance(recorder, (list, tuple, set, frozenset))
     type_ = "text[]" if several else "text"
-    bounds = _Bounds(register, False, at=at)
+    bounds = Bounds(register, False, at=at)
     return Call(
         f"SELECT accum.register_unpost(:register, CAST(:recorder AS {type_}), {bounds.sql['at']})",
         {
@@ -294,7 +311,7 @@ def repost(register: Register, recorder: Any, data: Movement | Iterable[Movement
         {
             "register": register.name,
             "recorder": str(recorder),
-            "data": encode_movements(data),
+            "data": encode_movements(register, data),
         },
         _value,
     )
@@ -307,7 +324,7 @@ def reconcile(
     counted: Movement | Iterable[Movement],
     within: Mapping[str, Any] | None,
 ) -> Call[list[Row]]:
-    bounds = _Bounds(register, False, period=period)
+    bounds = Bounds(register, False, period=period)
     return Call(
         "SELECT CAST(movement AS text) FROM accum.register_reconcile(:register,"
         f" CAST(:recorder AS text), {bounds.sql['period']},"
@@ -315,8 +332,8 @@ def reconcile(
         {
             "register": register.name,
             "recorder": str(recorder),
-            "counted": encode_movements(counted),
-            "within": _json(within),
+            "counted": encode_movements(register, counted),
+            "within": json_of(register, within),
             **bounds.parameters,
         },
         _rows(register),
@@ -333,7 +350,7 @@ def preview(
         {
             "register": register.name,
             "recorder": None if recorder is None else str(recorder),
-            "data": None if data is None else encode_movements(data),
+            "data": None if data is None else encode_movements(register, data),
         },
         lambda rows: [
             Preview(
@@ -358,18 +375,18 @@ def balance(
     dimensions: Mapping[str, Any] | None,
     named: Mapping[str, Any],
 ) -> Call[dict[str, Decimal]]:
-    bounds = _Bounds(register, at_date=at_date)
+    bounds = Bounds(register, at_date=at_date)
     known, parameters = _known_at(register, known_at)
     return Call(
         f"SELECT CAST(accum.{register.name}_balance(CAST(:dimensions AS jsonb),"
         f" {bounds.sql['at_date']}{known}) AS text)",
-        {"dimensions": _filter(dimensions, named), **bounds.parameters, **parameters},
+        {"dimensions": filter_of(register, dimensions, named), **bounds.parameters, **parameters},
         lambda rows: decode_amounts(register, rows[0][0]),
     )
 
 
 def balances(register: Register, at_date: Moment | None) -> Call[list[Row]]:
-    bounds = _Bounds(register, at_date=at_date)
+    bounds = Bounds(register, at_date=at_date)
     return Call(
         "SELECT CAST(to_jsonb(b) AS text)"
         f" FROM accum.{register.name}_balances_at({bounds.sql['at_date']}) AS b",
@@ -387,14 +404,14 @@ def turnover(
     dimensions: Mapping[str, Any] | None,
     named: Mapping[str, Any],
 ) -> Call[list[Row]]:
-    bounds = _Bounds(register, date_from=date_from, date_to=date_to)
+    bounds = Bounds(register, date_from=date_from, date_to=date_to)
     known, parameters = _known_at(register, known_at)
     return Call(
         f"SELECT CAST(accum.{register.name}_turnover({bounds.sql['date_from']},"
         f" {bounds.sql['date_to']}, CAST(:dimensions AS jsonb),"
         f" CAST(:group_by AS jsonb){known}) AS text)",
         {
-            "dimensions": _filter(dimensions, named),
+            "dimensions": filter_of(register, dimensions, named),
             "group_by": _group_by(group_by),
             **bounds.parameters,
             **parameters,
@@ -413,14 +430,14 @@ def statement(
     dimensions: Mapping[str, Any] | None,
     named: Mapping[str, Any],
 ) -> Call[list[Row]]:
-    bounds = _Bounds(register, date_from=date_from, date_to=date_to)
+    bounds = Bounds(register, date_from=date_from, date_to=date_to)
     return Call(
         "SELECT CAST(to_jsonb(s) AS text)"
         f" FROM accum.{register.name}_statement({bounds.sql['date_from']},"
         f" {bounds.sql['date_to']}, CAST(:dimensions AS jsonb), CAST(:group_by AS jsonb),"
         " CAST(:unit AS text), :fill) AS s",
         {
-            "dimensions": _filter(dimensions, named),
+            "dimensions": filter_of(register, dimensions, named),
             "group_by": _group_by(group_by),
             "unit": unit,
             "fill": fill,
@@ -441,7 +458,7 @@ def movements(
     dimensions: Mapping[str, Any] | None,
     named: Mapping[str, Any],
 ) -> Call[list[Row]]:
-    bounds = _Bounds(register, False, date_from=date_from, date_to=date_to)
+    bounds = Bounds(register, False, date_from=date_from, date_to=date_to)
     return Call(
         f"SELECT CAST(accum.{register.name}_movements(CAST(:recorder AS text),"
         f" {bounds.sql['date_from']}, {bounds.sql['date_to']},"
@@ -449,7 +466,7 @@ def movements(
         " LIMIT CAST(:limit AS bigint) OFFSET CAST(:offset AS bigint)",
         {
             "recorder": None if recorder is None else str(recorder),
-            "dimensions": _filter(dimensions, named),
+            "dimensions": filter_of(register, dimensions, named),
             "limit": limit,
             "offset": offset,
             **bounds.parameters,
@@ -486,7 +503,11 @@ def close_through(
 ) -> Call[None]:
     return Call(
         "SELECT accum.register_close(:register, CAST(:day AS date), CAST(:dimensions AS jsonb))",
-        {"register": register.name, "day": day.isoformat(), "dimensions": _json(dimensions)},
+        {
+            "register": register.name,
+            "day": day.isoformat(),
+            "dimensions": json_of(register, dimensions),
+        },
         _nothing,
     )
 
@@ -499,7 +520,7 @@ def reopen_from(
         {
             "register": register.name,
             "day": "-infinity" if day is None else day.isoformat(),
-            "dimensions": _json(dimensions),
+            "dimensions": json_of(register, dimensions),
         },
         _nothing,
     )

@@ -1,4 +1,4 @@
-"""Errors of the server as exceptions, told apart by SQLSTATE only."""
+"""Errors of the server as exceptions, told apart by SQLSTATE and fields, never by messages."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ class AccumulatorError(Exception):
         hint: str | None = None,
         context: str | None = None,
         constraint: str | None = None,
+        table: str | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -31,6 +32,7 @@ class AccumulatorError(Exception):
         self.hint = hint
         self.context = context
         self.constraint = constraint
+        self.table = table
 
     def __str__(self) -> str:
         return "\n".join(filter(None, (self.message, self.detail, self.hint, self.context)))
@@ -65,12 +67,24 @@ class LimitError(AccumulatorError):
         return self.constraint
 
 
+class AccountError(AccumulatorError):
+    """A strict chart of accounts has no such account, or one that takes no such posting."""
+
+
 class ConflictError(AccumulatorError):
     """A document is known with other movements, or two cells have one hash."""
 
 
 class NotAllowedError(AccumulatorError):
-    """The state of the register forbids it: a closed period, archived movements, derived tables."""
+    """The state of the register, or of the transaction, forbids it."""
+
+
+class ClosedPeriodError(NotAllowedError):
+    """A movement lies in a closed period."""
+
+
+class ArchivedError(NotAllowedError):
+    """The movements are archived."""
 
 
 class InUseError(AccumulatorError):
@@ -82,7 +96,7 @@ class DependentObjectsError(AccumulatorError):
 
 
 class WrongKindError(AccumulatorError):
-    """Registers of this kind cannot do that."""
+    """Registers of this kind, or of none, cannot do that."""
 
 
 class PermissionDeniedError(AccumulatorError):
@@ -110,6 +124,7 @@ class LockTimeoutError(RetryError):
 
 
 BY_SQLSTATE: dict[str, type[AccumulatorError]] = {
+    "0A000": WrongKindError,
     "22003": OutOfRangeError,
     "22007": InvalidValueError,
     "22008": InvalidValueError,
@@ -117,8 +132,9 @@ BY_SQLSTATE: dict[str, type[AccumulatorError]] = {
     "22P02": InvalidValueError,
     "23502": InvalidValueError,
     "23505": ConflictError,
-    "23514": LimitError,
+    "25001": NotAllowedError,
     "25006": ReadOnlyError,
+    "27000": NotAllowedError,
     "2BP01": DependentObjectsError,
     "40001": SerializationError,
     "40P01": DeadlockError,
@@ -133,22 +149,46 @@ BY_SQLSTATE: dict[str, type[AccumulatorError]] = {
     "55P03": LockTimeoutError,
 }
 
+# What refuses movements, by the end of its table's name.
+BY_TABLE: dict[str, type[AccumulatorError]] = {
+    "_accounts": AccountError,
+    "_balance_cache": LimitError,
+}
+# What is told more exactly by the name of a constraint.
+BY_CONSTRAINT: dict[tuple[str, str | None], type[AccumulatorError]] = {
+    ("55000", "archived"): ArchivedError,
+    ("55000", "closed_period"): ClosedPeriodError,
+}
+
+
+def _class(sqlstate: str, report: object) -> type[AccumulatorError] | None:
+    if sqlstate in ("23503", "23514"):
+        # Rules of an application's own tables are none of a register's.
+        if getattr(report, "schema_name", None) != "accum":
+            return None
+        table = getattr(report, "table_name", None) or ""
+        return next((BY_TABLE[end] for end in BY_TABLE if table.endswith(end)), None)
+    constraint = getattr(report, "constraint_name", None)
+    return BY_CONSTRAINT.get((sqlstate, constraint)) or BY_SQLSTATE.get(sqlstate)
+
 
 def from_dbapi(error: DBAPIError) -> AccumulatorError | None:
     """The exception for an error of the driver; None for what has nothing to do with registers."""
     original = error.orig
     # psycopg calls it sqlstate, psycopg2 pgcode; both have the report in diag.
     sqlstate = getattr(original, "sqlstate", None) or getattr(original, "pgcode", None)
-    if sqlstate not in BY_SQLSTATE:
-        return None
     report = getattr(original, "diag", None)
-    return BY_SQLSTATE[sqlstate](
+    typed = _class(str(sqlstate), report)
+    if typed is None:
+        return None
+    return typed(
         getattr(report, "message_primary", None) or str(original),
-        sqlstate=sqlstate,
+        sqlstate=str(sqlstate),
         detail=getattr(report, "message_detail", None),
         hint=getattr(report, "message_hint", None),
         context=getattr(report, "context", None),
         constraint=getattr(report, "constraint_name", None),
+        table=getattr(report, "table_name", None),
     )
 
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import Any, NoReturn, TypeVar
 
 from sqlalchemy import (
-    BigInteger,
+    Boolean,
+    Computed,
     DateTime,
     MetaData,
     Table,
@@ -22,10 +23,11 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy import Column as TableColumn
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.sql import FromClause
 
-from .register import Column, Register
+from .register import Column, Ledger, Register
 
 B = TypeVar("B", bound=DeclarativeBase)
 
@@ -37,8 +39,9 @@ class ReadOnlyModelError(Exception):
 def balance_model(base: type[B], register: Register, name: str | None = None) -> type[B]:
     """Map the view of a register's current balances.
 
-    Attributes are the dimensions, the resources and last_movement_at.  The primary key is
-    `_cell`, a text made of the dimensions, because they may all be NULL.
+    Attributes are the dimensions, the resources and last_movement_at; of a ledger account,
+    subconto, the dimensions, and each resource with _dr and _cr.  The primary key is `_cell`, a
+    text made of the dimensions, because they may all be NULL.
     """
     # Of a MetaData of their own: they are nothing for create_all() to create.
     view = Table(
@@ -46,12 +49,12 @@ def balance_model(base: type[B], register: Register, name: str | None = None) ->
         MetaData(),
         *(
             TableColumn(item.name, item.sql_type)
-            for item in register.dimensions + register.resources
+            for item in register.cell_columns + register.balance_columns
         ),
         TableColumn("last_movement_at", DateTime(timezone=True)),
         schema="accum",
     )
-    cell = func.jsonb_build_array(*(view.c[item.name] for item in register.dimensions))
+    cell = func.jsonb_build_array(*(view.c[item.name] for item in register.cell_columns))
     balances = select(view, cast(cell, Text).label("_cell")).subquery(f"{register.name}_balances")
     return _model(base, name or f"{register.name}_balance", balances, "_cell")
 
@@ -67,12 +70,36 @@ def movement_model(base: type[B], register: Register, name: str | None = None) -
         TableColumn("recorder", recorder.sql_type),
         TableColumn("period", DateTime(timezone=True)),
         TableColumn("movement_type", Text()),
-        TableColumn("dim_hash", BigInteger()),
-        *(TableColumn(item.name, item.sql_type) for item in register.columns),
+        *(
+            TableColumn(item.name, item.sql_type)
+            for item in register.movement_columns + register.attributes
+        ),
         *(_reversal_columns() if register.history else ()),
         schema="accum",
     )
     return _model(base, name or f"{register.name}_movement", movements, "id")
+
+
+def account_model(base: type[B], ledger: Ledger, name: str | None = None) -> type[B]:
+    """Map a ledger's chart of accounts, to read and to write."""
+    if ledger.chart is None:
+        raise ValueError(f"ledger {ledger.name} has no chart of accounts")
+    accounts = Table(
+        f"{ledger.name}_accounts",
+        MetaData(),
+        TableColumn("account", Text(), primary_key=True),
+        TableColumn("name", Text(), server_default=""),
+        TableColumn("type", Text(), server_default="active_passive"),
+        TableColumn("parent", Text(), Computed("")),
+        TableColumn("dimensions", JSONB(), server_default="{}"),
+        TableColumn("closed", Boolean(), server_default="false"),
+        schema="accum",
+    )
+    class_name = _class_name(name or f"{ledger.name}_account")
+    model: type[B] = type(
+        class_name, (base,), {"__table__": accounts, "__doc__": f"Accounts of {ledger.name}."}
+    )
+    return model
 
 
 def _reversal_columns() -> tuple[TableColumn[Any], ...]:
@@ -83,9 +110,8 @@ def _reversal_columns() -> tuple[TableColumn[Any], ...]:
 
 
 def _model(base: type[B], name: str, source: FromClause, key: str) -> type[B]:
-    class_name = "".join(part.capitalize() for part in name.split("_"))
     model: type[B] = type(
-        class_name,
+        _class_name(name),
         (base,),
         {
             "__table__": source,
@@ -96,6 +122,10 @@ def _model(base: type[B], name: str, source: FromClause, key: str) -> type[B]:
     for operation in ("before_insert", "before_update", "before_delete"):
         event.listen(model, operation, _refuse)
     return model
+
+
+def _class_name(name: str) -> str:
+    return "".join(part.capitalize() for part in name.split("_"))
 
 
 def _refuse(mapper: Any, connection: Any, target: object) -> NoReturn:

@@ -18,7 +18,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Any
 from uuid import UUID
 
-from .register import Column, Register
+from .register import Column, Ledger, Register
 
 Row = dict[str, Any]
 Movement = Mapping[str, Any]
@@ -33,6 +33,10 @@ _DECODERS: dict[type, Decoder] = {
     UUID: UUID,
 }
 _SUMS = ("opening", "receipt", "expense", "turnover", "closing")
+_SUMS_OF_LEDGERS = (
+    *("dr", "cr", "balance"),
+    *("opening_dr", "opening_cr", "turnover_dr", "turnover_cr", "closing_dr", "closing_cr"),
+)
 
 
 def encode(data: object) -> str:
@@ -40,11 +44,28 @@ def encode(data: object) -> str:
     return json.dumps(data, default=_encode_value, allow_nan=False)
 
 
-def encode_movements(data: Movement | Iterable[Movement]) -> str:
+def encode_exactly(data: object) -> str:
+    """The text of JSON in which a Decimal is a number: in a subconto a string is something else."""
+    if isinstance(data, Mapping):
+        members = (f"{encode(str(key))}: {encode_exactly(one)}" for key, one in data.items())
+        return "{" + ", ".join(members) + "}"
+    if isinstance(data, (list, tuple)):
+        return "[" + ", ".join(map(encode_exactly, data)) + "]"
+    if isinstance(data, Decimal) and data.is_finite():
+        return str(data)
+    return encode(data)
+
+
+def encode_for(register: Register, data: object) -> str:
+    """The text of JSON that says something of a register's cells."""
+    return encode_exactly(data) if isinstance(register, Ledger) else encode(data)
+
+
+def encode_movements(register: Register, data: Movement | Iterable[Movement]) -> str:
     """One movement, or many, for register_post() and its kind."""
     if isinstance(data, Mapping):
-        return encode(dict(data))
-    return encode([dict(movement) for movement in data])
+        return encode_for(register, dict(data))
+    return encode_for(register, [dict(movement) for movement in data])
 
 
 def _encode_value(value: object) -> Any:
@@ -67,9 +88,9 @@ def decode(register: Register, text: str) -> Row:
 
 
 def decode_amounts(register: Register, text: str) -> dict[str, Decimal]:
-    """The resources of a register, in the order of its definition."""
+    """What a balance consists of, in the order of the register's definition."""
     amounts = decode(register, text)
-    return {resource.name: amounts[resource.name] for resource in register.resources}
+    return {column.name: amounts[column.name] for column in register.balance_columns}
 
 
 @cache
@@ -92,7 +113,7 @@ def _decoders(register: Register) -> dict[str, Decoder]:
             decoders[column.name] = _or_as_it_is(decoder)
     for resource in register.resources:
         decoders[resource.name] = Decimal
-        for sum_ in _SUMS:
+        for sum_ in _SUMS_OF_LEDGERS if isinstance(register, Ledger) else _SUMS:
             # The server cuts names to its 63 bytes.
             decoders[f"{resource.name}_{sum_}"[:63]] = Decimal
     return decoders
