@@ -485,7 +485,7 @@ append_balances_with_deltas(StringInfo sql, const AccumRegisterDef *def)
 		appendStringInfo(sql, "(c.%s + COALESCE(d.%s, 0))::%s AS %s, ", name, name,
 						 def->resources[i].type, name);
 	}
-	appendStringInfo(sql, "GREATEST(c.last_movement_at, d.last_movement_at) AS last_movement_at\n"
+	appendStringInfo(sql, "GREATEST(c.last_movement_at, d.last_movement_at) AS last_movement_at, c.dim_hash\n"
 					 "\tFROM %s c LEFT JOIN LATERAL (\n\t\tSELECT ", cache);
 	for (int i = 0; i < def->nresources; i++)
 	{
@@ -513,7 +513,7 @@ append_balances_view(StringInfo sql, const AccumRegisterDef *def, bool replace)
 	else
 	{
 		append_cell_columns(sql, accum_def_cells(def), "c.");
-		appendStringInfo(sql, ", c.last_movement_at\n\tFROM %s c WHERE c.movements_count > 0", cache);
+		appendStringInfo(sql, ", c.last_movement_at, c.dim_hash\n\tFROM %s c WHERE c.movements_count > 0", cache);
 	}
 	appendStringInfo(sql, ";\nCOMMENT ON VIEW %s IS 'Current balance of each cell of the register that has movements. Read-only.';\n",
 					 view);

@@ -213,7 +213,7 @@ BEGIN
              unnest(ARRAY['', ', date ''2021-02-03''', ', timestamptz ''2021-02-03 12:00Z''', ', timestamptz ''2021-04-01 03:00Z''', ', timestamptz ''infinity''']) AS t
         WHERE balance
         UNION ALL
-        SELECT v FROM unnest(ARRAY['(SELECT to_jsonb(b) - ''last_movement_at'' AS b FROM accum.@R_balances b)', 'accum.@R_balances_at(date ''2021-02-03'')', 'accum.@R_balances_at(''2021-04-01 12:34Z'')', 'accum.@R_balances_at(NULL::date)']) AS v WHERE balance
+        SELECT v FROM unnest(ARRAY['(SELECT to_jsonb(b) - ''last_movement_at'' - ''dim_hash'' AS b FROM accum.@R_balances b)', 'accum.@R_balances_at(date ''2021-02-03'')', 'accum.@R_balances_at(''2021-04-01 12:34Z'')', 'accum.@R_balances_at(NULL::date)']) AS v WHERE balance
         UNION ALL
         SELECT v FROM unnest(ARRAY['(SELECT accum.register_info(''@R'') -> ''movements_count'')', '(SELECT movements_count FROM accum.register_list() WHERE name = ''@R'')', '(SELECT check_type, status FROM accum.register_verify(''@R''))',
                                    '(SELECT m - ''id'' - ''recorded_at'' - ''dim_hash'' FROM accum.@R_movements(from_date => ''2021-01-31'') AS f (m) ORDER BY m)']) AS v

@@ -86,7 +86,7 @@ BEGIN
         RETURN QUERY EXECUTE format('SELECT %L || (to_jsonb(t) - ''{dim_hash,last_movement_at,last_movement_id,version}''::text[])::text FROM accum.%I t WHERE movements_count <> 0 ORDER BY 1', role || ' ', name || '_' || role);
     END LOOP;
     IF reg.kind = 'balance' THEN
-        RETURN QUERY EXECUTE format('SELECT (to_jsonb(b) - ''last_movement_at'')::text FROM accum.%I b ORDER BY 1', name || '_balances');
+        RETURN QUERY EXECUTE format('SELECT (to_jsonb(b) - ''last_movement_at'' - ''dim_hash'')::text FROM accum.%I b ORDER BY 1', name || '_balances');
     END IF;
     FOR i IN 1..60 LOOP
         moment := timestamptz '2026-01-20' + floor(random() * 65)::int * interval '1 day' + floor(random() * 25)::int * interval '1 hour';

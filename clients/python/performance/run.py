@@ -80,6 +80,9 @@ class Suites:
         self.engine = engine
         self.register: RegisterHandle = AccumulatorClient(engine).use(REGISTER)
         self.movements = movements(rows)
+        # What is done one at a time is done to some of them.
+        self.few = self.movements[: max(rows // 20, 1)]
+        self.asked = self.movements[:500]
 
     def empty(self) -> None:
         self.register.clear(force=True)
@@ -113,20 +116,19 @@ class Suites:
 
     def single_inserts(self) -> Iterator[tuple[str, Way]]:
         self.empty()
-        few = self.movements[: max(len(self.movements) // 20, 1)]
 
         def objects() -> int:
-            for movement in few:
+            for movement in self.few:
                 with Session(self.engine) as session, session.begin():
                     session.add(Plain(**movement))
-            return len(few)
+            return len(self.few)
 
         yield "ORM, add()", objects
-        yield "register, post()", lambda: sum(self.register.post(one) for one in few)
+        yield "register, post()", lambda: sum(self.register.post(one) for one in self.few)
 
     def short_selects(self) -> Iterator[tuple[str, Way]]:
         self.fill()
-        cells = [(one["warehouse"], one["product"]) for one in self.movements[:500]]
+        cells = [(one["warehouse"], one["product"]) for one in self.asked]
 
         def plain() -> list[int]:
             query = select(func.sum(Plain.quantity))
@@ -204,8 +206,14 @@ def run(engine: Engine, names: list[str], rows: int, repeat: int) -> None:
     if REGISTER.name not in client.registers():
         client.create_register(REGISTER)
     suites = Suites(engine, rows)
+    what = {
+        "bulk_inserts": f"{rows} rows",
+        "single_inserts": f"{len(suites.few)} rows",
+        "short_selects": f"{len(suites.asked)} balances of {rows} rows",
+        "large_resultsets": f"{rows} rows",
+    }
     for name in names:
-        print(f"{name}, {rows} rows")
+        print(f"{name}, {what[name]}")
         answers = []
         for title, way in getattr(suites, name)():
             times = []

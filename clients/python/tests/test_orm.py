@@ -65,6 +65,7 @@ def test_balances(session: Session, inventory: Register, base: Any) -> None:
         (None, None, 7),
     ]
     assert rows[0].amount == Decimal("250.00") and rows[0].last_movement_at is not None
+    assert session.get_one(balance, rows[3].dim_hash) is rows[3]
     by_product = select(balance.product, func.sum(balance.quantity)).group_by(balance.product)
     assert {row[0]: row[1] for row in session.execute(by_product)} == {"bolt": 1010, None: 507}
 

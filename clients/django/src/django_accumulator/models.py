@@ -1,7 +1,7 @@
 """Models of what a register shows, which are read and never written.
 
     class Balance(ReadOnlyModel):
-        pk = models.CompositePrimaryKey("warehouse", "product")
+        dim_hash = models.BigIntegerField(primary_key=True)
         warehouse = models.TextField()
         product = models.TextField()
         quantity = models.BigIntegerField()

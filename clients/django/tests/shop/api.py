@@ -6,19 +6,22 @@
 from __future__ import annotations
 
 from django.db.models import QuerySet
-from rest_framework import mixins, serializers, viewsets
+from rest_framework import serializers, viewsets
 from rest_framework.routers import SimpleRouter
 
 from .models import StockBalance, StockMovement
 
 
 class StockBalanceSerializer(serializers.ModelSerializer):
+    # A number of 64 bits, which JavaScript would round.
+    dim_hash = serializers.CharField()
+
     class Meta:
         model = StockBalance
-        fields = ["warehouse", "product", "quantity", "amount"]
+        fields = ["dim_hash", "warehouse", "product", "quantity", "amount"]
 
 
-class StockBalanceViewSet(mixins.ListModelMixin, viewsets.GenericViewSet):
+class StockBalanceViewSet(viewsets.ReadOnlyModelViewSet):
     """Current balances, of one product with ?product=."""
 
     serializer_class = StockBalanceSerializer

@@ -15,7 +15,7 @@ class Order(models.Model):
 
 
 class StockBalance(ReadOnlyModel):
-    pk = models.CompositePrimaryKey("warehouse", "product")
+    dim_hash = models.BigIntegerField(primary_key=True)
     warehouse = models.TextField()
     product = models.TextField(null=True)
     quantity = models.BigIntegerField()

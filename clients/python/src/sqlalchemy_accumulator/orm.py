@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any, NoReturn, TypeVar
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Computed,
     DateTime,
@@ -17,10 +18,7 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
-    cast,
     event,
-    func,
-    select,
 )
 from sqlalchemy import Column as TableColumn
 from sqlalchemy.dialects.postgresql import JSONB
@@ -39,9 +37,9 @@ class ReadOnlyModelError(Exception):
 def balance_model(base: type[B], register: Register, name: str | None = None) -> type[B]:
     """Map the view of a register's current balances.
 
-    Attributes are the dimensions, the resources and last_movement_at; of a ledger account,
-    subconto, the dimensions, and each resource with _dr and _cr.  The primary key is `_cell`, a
-    text made of the dimensions, because they may all be NULL.
+    Attributes are the dimensions, the resources, last_movement_at, and dim_hash, the primary key,
+    because dimensions may be NULL; of a ledger also account and subconto, and each resource with
+    _dr and _cr.
     """
     # Of a MetaData of their own: they are nothing for create_all() to create.
     view = Table(
@@ -52,11 +50,10 @@ def balance_model(base: type[B], register: Register, name: str | None = None) ->
             for item in register.cell_columns + register.balance_columns
         ),
         TableColumn("last_movement_at", DateTime(timezone=True)),
+        TableColumn("dim_hash", BigInteger()),
         schema="accum",
     )
-    cell = func.jsonb_build_array(*(view.c[item.name] for item in register.cell_columns))
-    balances = select(view, cast(cell, Text).label("_cell")).subquery(f"{register.name}_balances")
-    return _model(base, name or f"{register.name}_balance", balances, "_cell")
+    return _model(base, name or f"{register.name}_balance", view, "dim_hash")
 
 
 def movement_model(base: type[B], register: Register, name: str | None = None) -> type[B]:
