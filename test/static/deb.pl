@@ -8,7 +8,7 @@ use Test::More;
 plan skip_all => $ENV{ACCUM_DEB_MISSING} if $ENV{ACCUM_DEB_MISSING};
 
 my $deb = $ENV{ACCUM_DEB};
-my ($major) = `$ENV{PG_CONFIG} --version` =~ /(\d+)/;
+my ($minor, $major) = `$ENV{PG_CONFIG} --version` =~ /((\d+)\S*)/;
 my ($version) = slurp('pg_accumulator.control') =~ /^default_version *= *'(.*)'/m;
 my %fields = map { /^(\S+): (.*)/ ? ($1 => $2) : () } split /\n/, `dpkg-deb --field $deb`;
 my (%files, %modes);
@@ -24,7 +24,7 @@ foreach my $line (split /\n/, `dpkg-deb --contents $deb`)
 
 is($fields{Package}, "postgresql-$major-accumulator", 'it is named after the server');
 is($fields{Version}, "$version-1", 'it has the version of the control file');
-like($fields{Depends}, qr/^postgresql-$major, libc6 \(/, 'it needs the server, and what the library does');
+like($fields{Depends}, qr/^postgresql-$major \(>= \Q$minor\E\), libc6 \(/, 'it needs the server, and what the library does');
 is($fields{Architecture}, `dpkg --print-architecture` =~ s/\n//r, 'it is of this architecture');
 like($fields{'Installed-Size'}, qr/^[1-9]\d+$/, 'it says how large it is');
 like($fields{Maintainer}, qr/^.+ <.+@.+>$/, 'and who has made it');
