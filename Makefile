@@ -8,6 +8,7 @@
 #                               the same with tests that take hours; see docs/development.md
 #   make check-versions [SUITES="..."] [RELEASES="..."]
 #                               the same on PostgreSQL 15 to 18; see tools/check-versions
+#   make deb                    a Debian package for the server; see tools/deb
 #   make dist                   a zip file of what is committed, as PGXN takes it
 #   make demo [KEEP=1]          a private server and examples/warehouse.sql on it
 #   make demo-web [PORT=8080]   a private server and a shop in the browser, demo/
@@ -51,7 +52,7 @@ endif
 # Install scripts of every version: a change of version leaves the old one.
 EXTRA_CLEAN = $(EXTENSION)--*.sql $(UNIT_TESTS)
 
-OWN_GOALS = check check-long check-versions demo demo-web bench dist
+OWN_GOALS = check check-long check-versions demo demo-web bench deb dist
 ifneq ($(filter $(OWN_GOALS),$(MAKECMDGOALS)),)
 # PGXS has a "check" of its own, which only says that it is not supported.
 # It is left out when ours are asked for; other goals get a make of their own.
@@ -70,6 +71,8 @@ demo-web:
 	@tools/demo-web $(PORT)
 bench:
 	@QUICK=$(QUICK) bench/run $(PART)
+deb:
+	@tools/deb $(DEB)
 dist:
 	git archive --format=zip --prefix=$(EXTENSION)-$(EXTVERSION)/ \
 		--output=$(or $(DIST),$(EXTENSION)-$(EXTVERSION).zip) HEAD

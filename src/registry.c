@@ -958,6 +958,18 @@ accum_register_newest(AccumRegister *reg)
 }
 
 /*
+ * The entry with the seed that the registry has now.  Nobody changes seeds but by hand, so
+ * that is not looked for otherwise.
+ */
+AccumRegister *
+accum_register_reseeded(AccumRegister *reg)
+{
+	if (registry_seed(reg->name) != reg->seed)
+		reg->valid = false;
+	return accum_register_newest(reg);
+}
+
+/*
  * The register whose chart of accounts this is, its movements table locked until the
  * transaction ends.
  */

@@ -251,6 +251,7 @@ extern Interval *accum_interval_argument(FunctionCallInfo fcinfo, int n, const c
 extern AccumRegister *accum_register_hold(Oid movements, LOCKMODE lockmode);
 extern AccumRegister *accum_register_of_movements(Oid relation);
 extern AccumRegister *accum_register_newest(AccumRegister *reg);
+extern AccumRegister *accum_register_reseeded(AccumRegister *reg);
 extern int	accum_register_refuses(const AccumRegister *reg, AccumRole role, const char *constraint);
 extern AccumRegister *accum_register_of_chart(Oid relation, LOCKMODE lockmode);
 extern SPIPlanPtr *accum_register_plan(AccumRegister *reg, const AccumPlanKey *key);

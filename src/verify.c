@@ -9,6 +9,9 @@
  *
  * Verify reads everything under one snapshot, so it may run while others post, and
  * counts deltas that are not folded yet as if they were.
+ * Cells whose hash was made with another seed than the register's are told by verify, and
+ * hashed anew by all others before they mend what is derived.
+ *
  * Rebuild and repair keep writers out and let readers in, who see the old rows until
  * they commit.  Repair leaves deltas alone: what it stores is the truth without what
  * they will add.
@@ -20,6 +23,7 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/inval.h"
 #include "utils/snapmgr.h"
 
 #include "cell.h"
@@ -224,7 +228,7 @@ verify_role(AccumRegister *reg, AccumRole role, const AccumFacts *facts, ReturnS
 Datum
 accum_register_verify(PG_FUNCTION_ARGS)
 {
-	AccumRegister *reg = accum_register_named(fcinfo, AccessShareLock, NULL);
+	AccumRegister *reg = accum_register_reseeded(accum_register_named(fcinfo, AccessShareLock, NULL));
 	AccumFactsScope scope = {.before = ACCUM_DAY_MAX};
 	AccumFacts	facts;
 
@@ -291,7 +295,7 @@ open_to_rebuild(FunctionCallInfo fcinfo, const char *function)
 
 	PreventCommandIfReadOnly(function);
 	accum_pending_flush();
-	reg = accum_register_named(fcinfo, ShareRowExclusiveLock, &access);
+	reg = accum_register_reseeded(accum_register_named(fcinfo, ShareRowExclusiveLock, &access));
 	accum_fold_completely(reg);
 	return reg;
 }
@@ -325,6 +329,9 @@ collect_to_mend(AccumFacts *facts, AccumRegister *reg, AccumFactsScope *scope)
 	accum_fold_completely(reg);
 	accum_progress_phase("writing movements");
 	n = accum_rehash_movements(reg);
+
+	/* Other sessions may know the seed that was in force when they began. */
+	CacheInvalidateRelcacheByRelid(reg->movements);
 	ereport(NOTICE,
 			(errmsg("cells of register \"%s\" are hashed anew", reg->name),
 			 errdetail("They had hashes of another seed in " INT64_FORMAT " movements.", n)));
@@ -479,7 +486,7 @@ accum_register_repair(PG_FUNCTION_ARGS)
 	int64		n = 0;
 
 	PreventCommandIfReadOnly("register_repair()");
-	reg = accum_register_named(fcinfo, ShareRowExclusiveLock, &access);
+	reg = accum_register_reseeded(accum_register_named(fcinfo, ShareRowExclusiveLock, &access));
 	scope.role = accum_register_owner(reg);
 	accum_pending_flush();
 	accum_progress_begin(reg, "repair");

@@ -134,8 +134,9 @@ my %questions = (
 		FROM (SELECT DISTINCT recorded_at FROM accum.kept_movements) AS m ORDER BY 1},
 	'what is archived is known' => q{SELECT accum.old_balance(NULL, date '2020-03-31'), accum.old_balance('{"quality": "best"}')},
 	'the ledger has its balances' => q{SELECT a, accum.books_get_balance(a) FROM unnest('{a0,a1,a2,a3,a4}'::text[]) AS a},
-	'rights are the same' => q{SELECT relation, (SELECT array_agg(a::text ORDER BY a::text) FROM unnest(relacl) AS a)
-		FROM accum._register_relations JOIN pg_class AS c ON c.oid = relation ORDER BY relation::text},
+	'rights are the same' => q{SELECT relation, grantee::regrole, privilege_type
+		FROM accum._register_relations JOIN pg_class AS c ON c.oid = relation, aclexplode(relacl)
+		WHERE grantee <> relowner ORDER BY relation::text, 2, 3},
 	'what was closed is known' => 'SELECT * FROM accum.register_closings ORDER BY 1, 2, 3');
 
 # What a database says, and holds; the argument of came_along().

@@ -128,15 +128,18 @@ sub another_seed
 
 	$node->safe_psql('postgres', 'CREATE DATABASE reseeded');
 	$node->command_ok([ 'pg_restore', '--exit-on-error', '--dbname=' . $node->connstr('reseeded'), "$dumps/custom" ], 'reseeded: restore');
+	my $open = session('--dbname=' . $node->connstr('reseeded'));
+	is(told($open, q{SELECT 'n ' || count(accum.stock_balance('{"product": "3"}'));}, qr/n (\d)/), 1, 'reseeded: a session knows the seed');
 	$node->safe_psql('reseeded', q{UPDATE accum._register_seeds SET seed = seed + 1});
 	my $cells = $node->safe_psql('reseeded', 'SELECT count(*) FROM accum.stock_balance_cache WHERE movements_count > 0');
 	is($states->('reseeded'), join("\n", map { "$_|OK WRONG_HASH" } @all), 'reseeded: all is noticed');
 	$node->safe_psql('reseeded', 'SELECT accum.register_rebuild_totals(name) FROM accum._registers');
 	is($states->('reseeded'), join("\n", map { "$_|OK" } @all), 'reseeded: and mended');
 	register_is_right($node, 'reseeded', $_, 'reseeded') foreach @registers;
-	$node->safe_psql('reseeded', q{
-			SELECT accum.register_post('stock', '{"recorder": "d1", "period": "2020-07-01 10:00",
-				"product": "3", "quality": "best", "lot": null, "n": 2, "amount": 0.5}')});
+	is(told($open, q{SELECT 'posted ' || accum.register_post('stock', '{"recorder": "d1", "period": "2020-07-01 10:00", "product": "3", "quality": "best", "lot": null, "n": 2, "amount": 0.5}');},
+			qr/posted (\d)/), 1, 'reseeded: the session posts');
+	session_end($open);
+	is($states->('reseeded') =~ /WRONG/, '', 'reseeded: with the new one');
 	is($node->safe_psql('reseeded', 'SELECT count(*) FROM accum.stock_balance_cache WHERE movements_count > 0'), $cells, 'reseeded: a post comes to the old cell');
 	register_is_right($node, 'reseeded', 'stock', 'reseeded, posted');
 
