@@ -312,13 +312,59 @@ find_dimension(AccumRegister *reg, const char *name)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("register \"%s\" cannot be secured by \"%s\"", reg->name, name),
 				 errdetail("A movement of a ledger has two of them.")));
-	if (!reg->row_dims[place].required)
+	return place;
+}
+
+/* Without movements that lack the dimension, rows that do have come to nothing. */
+static void
+remove_nobodys(AccumRegister *reg, const AccumColumn *dimension)
+{
+	const char *condition = psprintf("WHERE %s IS NULL", accum_ident(dimension->name, ""));
+
+	if (accum_query_run_newest(psprintf("SELECT FROM %s %s LIMIT 1",
+										reg->relation_names[ACCUM_MOVEMENTS], condition),
+							   0, NULL, NULL, SPI_OK_SELECT) > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("register \"%s\" cannot be secured by \"%s\"", reg->name, name),
-				 errdetail("A movement without a value would be nobody's."),
-				 errhint("Declare the dimension with \"required\": true.")));
-	return place;
+				 errmsg("register \"%s\" cannot be secured by \"%s\"", reg->name, dimension->name),
+				 errdetail("It holds movements in which that is NULL, and which would be nobody's.")));
+	for (AccumRole role = ACCUM_DELTA; role < ACCUM_ROLES; role++)
+	{
+		if (accum_register_has(reg, role))
+			(void) accum_guarded_run_newest(reg, reg->relations[role],
+											psprintf("DELETE FROM %s %s", reg->relation_names[role], condition),
+											0, NULL, NULL, SPI_OK_DELETE);
+	}
+}
+
+/* Make a dimension required, if it is not. */
+static void
+require(AccumRegister *reg, const AccumColumn *dimension)
+{
+	Oid			types[] = {TEXTOID, TEXTOID};
+	Datum		values[] = {CStringGetTextDatum(reg->name), CStringGetTextDatum(dimension->name)};
+	AccumQueryState state;
+
+	if (dimension->required)
+		return;
+	accum_query_begin(&state, accum_registry_owner());
+	(void) accum_query_run_newest("UPDATE " ACCUM_SCHEMA "._registers SET dimensions = (SELECT "
+								  "jsonb_agg(CASE d ->> 'name' WHEN $2 THEN d || '{\"required\": true}' ELSE d END ORDER BY i) "
+								  "FROM jsonb_array_elements(dimensions) WITH ORDINALITY AS a (d, i)) WHERE name = $1",
+								  lengthof(types), types, values, SPI_OK_UPDATE);
+	accum_query_end(&state);
+	accum_query_begin(&state, GetUserId());
+	accum_query_restrict();
+	remove_nobodys(reg, dimension);
+	accum_query_end(&state);
+	accum_query_begin(&state, GetUserId());
+	for (AccumRole role = 0; role < ACCUM_ROLES; role++)
+	{
+		if (has_policy(reg, role))
+			run_command(psprintf("ALTER TABLE %s ALTER COLUMN %s SET NOT NULL",
+								 reg->relation_names[role], accum_ident(dimension->name, "")));
+	}
+	accum_query_end(&state);
 }
 
 /* What has been archived had documents, and nobody knows whose they were. */
@@ -353,6 +399,7 @@ secure(AccumRegister *reg, int place, char *using)
 	if (reg->secured != place)
 	{
 		check_not_archived(reg);
+		require(reg, dimension);
 		registry_set_secured(reg, dimension->name);
 	}
 	accum_query_begin(&state, GetUserId());
