@@ -414,6 +414,7 @@ accum_recorders_units(AccumRegister *reg, const List *groups, Snapshot snapshot,
 	List	   *units = NIL;
 	const ListCell *lc;
 
+	check_map_age(reg, snapshot);
 	if (*plan == NULL)
 		*plan = accum_query_prepare(psprintf("SELECT DISTINCT unit_start FROM %s "
 											 "WHERE recorder = ANY ($1)%s AND unit_start > '-infinity'",

@@ -196,6 +196,17 @@ SELECT accum.register_unpost('stock', '{p,q,p}'::text[]);
 SELECT accum.register_unpost('stock', 'p') AS nothing_left, accum.register_repost('stock', 'p', '[]') AS nor_here, accum.register_repost('stock', 'never', '[]') AS unknown;
 SELECT pg_temp.all_of('stock'), pg_temp.differences('stock');
 
+-- Who keeps the register in order does so for all tenants, whichever it sees.
+SELECT accum.register_grant('stock', 'regress_accum_app', 'admin');
+SELECT accum.register_post('stock', jsonb_build_array(pg_temp.line('far', '2050-06-01', 1, 'bolt', 1), pg_temp.line('far', '2050-06-01', 2, 'bolt', 2)));
+SET ROLE regress_accum_app;
+SELECT accum.register_rebuild_totals('stock') > 0 AS totals, accum.register_rebuild_cache('stock') > 0 AS cache, accum.register_repair('stock') AS repaired, accum.register_create_partitions('stock', '40 years') > 0 AS partitions;
+SELECT accum.register_unpost('stock', 'far');
+SELECT count(*) >= 0 AS pruned FROM accum.register_prune('stock');
+SET ROLE regress_accum_landlord;
+SELECT accum.register_unpost('stock', 'far'), accum.register_revoke('stock', 'regress_accum_app', 'admin');
+SELECT pg_temp.all_of('stock'), pg_temp.differences('stock');
+
 -- More documents than are locked one by one, of two tenants.
 SELECT accum.register_post('stock', jsonb_agg(pg_temp.line('n' || i, '2026-07-01', t, 'many', i))) FROM generate_series(1, 1001) AS i, generate_series(1, 2) AS t;
 SET ROLE regress_accum_app;
