@@ -330,6 +330,9 @@ SELECT accum.register_secure('later', 'tenant', 'tenant = nullif(current_setting
 SELECT dimensions FROM accum._registers WHERE name = 'later';
 SELECT pg_temp.try('SELECT accum.register_post(''later'', ''{"recorder": "b", "period": "2026-05-01", "tenant": null, "item": "x", "n": 2}'')');
 SELECT pg_temp.try_code('INSERT INTO accum.later_movements (recorder, period, item, n) VALUES (''b'', ''2026-05-01'', ''x'', 2)');
+ALTER TABLE accum.later_movements ALTER tenant DROP NOT NULL;
+SELECT pg_temp.try('INSERT INTO accum.later_movements (recorder, period, item, n) VALUES (''b'', ''2026-05-01'', ''x'', 2)');
+ALTER TABLE accum.later_movements ALTER tenant SET NOT NULL;
 SELECT accum.register_secure('later', NULL, NULL);
 SELECT pg_temp.try_code('INSERT INTO accum.later_movements (recorder, period, item, n) VALUES (''b'', ''2026-05-01'', ''x'', 2)');
 SELECT pg_temp.differences('later'), (SELECT count(*) FROM accum.later_balance_cache) AS cells;
@@ -354,6 +357,16 @@ SELECT accum.register_repost('kept', 'a', '[{"period": "2026-05-02", "tenant": 3
 SELECT accum.register_unpost('kept', 'a') AS from_there;
 SELECT tenant, movement_type, n FROM accum.kept_movements ORDER BY tenant, period, n;
 SELECT pg_temp.differences('kept');
+-- Deltas cannot get a policy that has gone, nor others that there are.
+DROP POLICY accum_secure ON accum.kept_movements;
+SELECT pg_temp.try('SELECT accum.register_alter(''kept'', high_write => true)');
+SELECT accum.register_secure('kept', 'tenant', 'tenant < 3');
+CREATE POLICY own ON accum.kept_totals_year AS RESTRICTIVE USING (tenant > 1);
+SET client_min_messages = notice;
+SELECT accum.register_alter('kept', high_write => true);
+SET client_min_messages = warning;
+SELECT policyname, qual FROM pg_policies WHERE tablename = 'kept_balance_cache_delta';
+SELECT has_table_privilege('regress_accum_app', 'accum.kept_totals_year', 'SELECT') AS totals, has_table_privilege('regress_accum_app', 'accum.kept_balance_cache_delta', 'SELECT') AS deltas;
 SELECT accum.register_drop('kept', true);
 
 -- A ledger, where both sides of a movement are one tenant's.
