@@ -18,10 +18,7 @@
 #include "postgres.h"
 
 #include "executor/tuptable.h"
-#include "miscadmin.h"
-#include "storage/lmgr.h"
 #include "utils/datum.h"
-#include "utils/snapmgr.h"
 
 #include "direct.h"
 #include "document_find.h"
@@ -178,7 +175,8 @@ batch_keys(AccumRegister *reg, AccumBatch *batch, int *nkeys)
 	{
 		AccumDocumentKey key;
 
-		slot_getallattrs(slot);
+		slot_getsomeattrs(slot, scope == NULL ? ACCUM_BATCH_RECORDER + 1
+						  : ACCUM_BATCH_DIMS + reg->secured + 1);
 		key = accum_document_key(reg, slot->tts_values[ACCUM_BATCH_RECORDER],
 								 slot->tts_values + ACCUM_BATCH_DIMS);
 		if (n > 0 &&

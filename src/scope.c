@@ -18,7 +18,6 @@
 #include "access/table.h"
 #include "executor/spi.h"
 #include "nodes/makefuncs.h"
-#include "nodes/nodeFuncs.h"
 #include "nodes/params.h"
 #include "parser/parse_node.h"
 #include "rewrite/rewriteHandler.h"
