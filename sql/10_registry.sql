@@ -26,10 +26,11 @@ CREATE TABLE accum._registers (
     archived_movements bigint NOT NULL DEFAULT 0,
     history       boolean NOT NULL DEFAULT false,
     archived_at   timestamptz,
-    chart         text CHECK (chart IS NULL OR (chart IN ('open', 'strict') AND kind = 'ledger'))
+    chart         text CHECK (chart IS NULL OR (chart IN ('open', 'strict') AND kind = 'ledger')),
+    secured       text
 );
 COMMENT ON TABLE accum._registers IS
-    'The registers of this database, one row each. dimensions, resources and attributes are arrays of {"name", "type"} in column order, a resource of a ledger may have "balanced": false; limits is an array of {"name", "check", "every_date"}. archived_before: the first day that is not archived, NULL when nothing is; archived_movements: how many movements before it there were; archived_at: when that day was moved last. history: movements are never removed, reversals are added. chart: whether a ledger''s chart of accounts is strict, NULL when it has none.';
+    'The registers of this database, one row each. dimensions, resources and attributes are arrays of {"name", "type"} in column order, a resource of a ledger may have "balanced": false; limits is an array of {"name", "check", "every_date"}. archived_before: the first day that is not archived, NULL when nothing is; archived_movements: how many movements before it there were; archived_at: when that day was moved last. history: movements are never removed, reversals are added. chart: whether a ledger''s chart of accounts is strict, NULL when it has none. secured: the dimension by which register_secure keeps documents and rows apart, NULL when it does not.';
 GRANT SELECT ON accum._registers TO PUBLIC;
 
 CREATE TABLE accum._register_relations (

@@ -102,12 +102,16 @@ BEGIN ATOMIC
                        FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
                        WHERE i.inhparent = m.relation))
         || CASE WHEN r.chart IS NULL THEN '{}' ELSE jsonb_build_object('chart', r.chart) END
+        || CASE WHEN r.secured IS NULL THEN '{}' ELSE jsonb_build_object('secured', jsonb_build_object(
+               'dimension', r.secured,
+               'using', (SELECT pg_get_expr(p.polqual, p.polrelid) FROM pg_policy p
+                         WHERE p.polrelid = m.relation AND p.polname = 'accum_secure'))) END
     FROM accum._register_movements(p_name) AS m (relation)
          JOIN accum._register_relations t ON t.relation = m.relation
          JOIN accum._registers r ON r.name = t.register;
 END;
 COMMENT ON FUNCTION accum.register_info(text) IS
-    'What a register is: definition, the day through which all of it is closed, relations by role, partitions and their ranges, archived_before (the first day whose movements are not archived, null when none are) and archived_movements, and movements_count (NULL when the caller may not read its totals); chart of a ledger that has one. Errors: 42704 when there is none.';
+    'What a register is: definition, the day through which all of it is closed, relations by role, partitions and their ranges, archived_before (the first day whose movements are not archived, null when none are) and archived_movements, and movements_count (NULL when the caller may not read its totals); chart of a ledger that has one, and of a secured register the dimension and the expression. Errors: 42704 when there is none.';
 
 CREATE FUNCTION accum.register_stats(p_name text) RETURNS jsonb
     LANGUAGE sql STABLE

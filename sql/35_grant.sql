@@ -11,3 +11,9 @@ CREATE FUNCTION accum.register_revoke(p_name text, p_role text, p_right text) RE
     AS 'MODULE_PATHNAME', 'accum_register_revoke';
 COMMENT ON FUNCTION accum.register_revoke(text, text, text) IS
     'Take from a role, or public, a right on a register that register_grant has given. SELECT on movements stays when the role has the other one of read and post. What the role has through others that it belongs to, or through public, it keeps. The caller must own the register. Errors as register_grant.';
+
+CREATE FUNCTION accum.register_secure(p_name text, p_dimension text, p_using text) RETURNS void
+    LANGUAGE C VOLATILE
+    AS 'MODULE_PATHNAME', 'accum_register_secure';
+COMMENT ON FUNCTION accum.register_secure(text, text, text) IS
+    'Keep rows and documents of a register apart by a dimension, which is required from then on: all its tables get row security with one policy, accum_secure, and a document is known by its recorder and the value of the dimension. p_using: a boolean SQL expression, as of CREATE POLICY, that names no other column; a role sees and writes what makes it true. Calling again replaces; NULL for p_using takes row security away, and p_dimension is then not looked at. The caller must own the register, which is locked against readers, too. Errors: 42704 when there is none, 22023 for NULL in the other arguments, for a dimension that does not exist or is NULL in some movement, for an expression that is not one or names another column, 42601 and the like for what PostgreSQL cannot parse, 0A000 when movements are archived, 42501 for others than the owner.';

@@ -44,6 +44,7 @@
 #include "query.h"
 #include "register_def.h"
 #include "rights.h"
+#include "secure.h"
 
 PG_FUNCTION_INFO_V1(accum_register_alter);
 
@@ -288,28 +289,10 @@ register_change(AccumRegister *reg, const AccumRegisterDef *def)
 	accum_query_end(&state);
 }
 
-/* Does any table of a register hide rows from somebody? */
-static bool
-has_row_security(AccumRegister *reg)
-{
-	bool		result = false;
-
-	for (AccumRole role = 0; role < ACCUM_ROLES && !result; role++)
-	{
-		Relation	rel;
-
-		if (!accum_register_has(reg, role))
-			continue;
-		rel = table_open(reg->relations[role], AccessShareLock);
-		result = rel->rd_rel->relrowsecurity;
-		table_close(rel, NoLock);
-	}
-	return result;
-}
-
 /*
- * Make the table of deltas, which whoever may read or write totals may, too.  Row
- * security cannot be copied; where there is some, nobody else gets any right.
+ * Make the table of deltas, which whoever may read or write totals may, too.  It gets the
+ * policy of a secured register.  Other row security cannot be copied; where there is some,
+ * nobody else gets any right.
  */
 static void
 create_deltas(AccumRegister *reg, const AccumRegisterDef *def)
@@ -325,7 +308,9 @@ create_deltas(AccumRegister *reg, const AccumRegisterDef *def)
 	accum_ddl_add_deltas(&sql, def);
 	(void) accum_query_command(sql.data, SPI_OK_UTILITY);
 	deltas = get_relname_relid(accum_relation_name(reg->name, ACCUM_DELTA), accum_schema_oid());
-	if (has_row_security(reg))
+	if (accum_register_secured(reg))
+		accum_secure_table(reg, deltas);
+	if (accum_secure_has_other_policies(reg))
 	{
 		ereport(NOTICE,
 				(errmsg("privileges on table \"%s\" have to be granted", get_rel_name(deltas)),

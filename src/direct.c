@@ -17,6 +17,7 @@
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
+#include "utils/rls.h"
 #include "utils/snapmgr.h"
 
 #include "direct.h"
@@ -41,7 +42,7 @@ accum_direct_enabled(void)
 
 /*
  * Is a table as the register made it, with so many columns and nothing that a
- * statement would have to do beside writing rows?
+ * statement would have to do beside writing rows, for the role that is acting?
  */
 bool
 accum_direct_plain(Relation rel, int ncolumns)
@@ -57,7 +58,9 @@ accum_direct_plain(Relation rel, int ncolumns)
 			(trigger->tgenabled != TRIGGER_FIRES_ON_ORIGIN && trigger->tgenabled != TRIGGER_FIRES_ALWAYS))
 			return false;
 	}
-	return !rel->rd_rel->relrowsecurity && !rel->rd_rel->relhasrules &&
+	return (!rel->rd_rel->relrowsecurity ||
+			check_enable_rls(RelationGetRelid(rel), InvalidOid, true) != RLS_ENABLED) &&
+		!rel->rd_rel->relhasrules &&
 		(rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE ||
 		 (rel->rd_rel->relkind == RELKIND_RELATION && rel->rd_rel->relam == HEAP_TABLE_AM_OID)) &&
 		RelationGetNumberOfAttributes(rel) == ncolumns &&

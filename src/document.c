@@ -1,6 +1,6 @@
 /*
  * document.c
- *		Documents as they are stored: read, locked, replaced.
+ *		Documents as they are stored: read, locked, removed.
  *
  * A document's movements are found by the recorders map, which names the partitions
  * that hold them; each is visited with a statement planned for that range of periods,
@@ -14,7 +14,6 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/array.h"
-#include "utils/datum.h"
 #include "utils/hsearch.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -22,12 +21,10 @@
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
-#include "difference.h"
 #include "document.h"
 #include "horizon.h"
 #include "moved.h"
-#include "movement_write.h"
-#include "partition.h"
+#include "operator.h"
 #include "query.h"
 #include "recorded.h"
 #include "reversal.h"
@@ -103,7 +100,7 @@ accum_documents_check(AccumRegister *reg, const List *units)
 
 /* accum_recorders_lock as the register's owner, who first claims a document. */
 bool
-accum_documents_lock(AccumRegister *reg, ArrayType *recorders, const Datum *claim,
+accum_documents_lock(AccumRegister *reg, const List *groups, const AccumDocumentKey *claim,
 					 AccumDocumentLock *lock)
 {
 	AccumQueryState state;
@@ -111,8 +108,8 @@ accum_documents_lock(AccumRegister *reg, ArrayType *recorders, const Datum *clai
 
 	accum_identity_begin(&state, accum_register_owner(reg));
 	if (claim != NULL)
-		accum_recorder_claim(reg, *claim);
-	known = accum_recorders_lock(reg, recorders, lock);
+		accum_recorder_claim(reg, claim);
+	known = accum_recorders_lock(reg, groups, lock);
 	accum_identity_end(&state);
 	if (known)
 		accum_documents_check(reg, lock->units);
@@ -130,12 +127,51 @@ accum_documents_bump(AccumRegister *reg, AccumDocumentLock *lock)
 	accum_identity_end(&state);
 }
 
-/* Bounds of a unit and the document, parameters that statements share. */
-static void
-unit_values(AccumRegister *reg, Datum recorder, AccumDay unit, Datum *values)
+/*
+ * Statements on the rows of documents in one unit have these parameters in common: $1
+ * the recorders of a group, $2 and $3 the unit's bounds, $4 in a secured register the
+ * group's scope.
+ */
+#define UNIT_PARAMETERS 4
+
+/* Their types; returns how many there are. */
+static int
+unit_types(AccumRegister *reg, Oid *types)
 {
-	values[0] = recorder;
+	types[0] = get_array_type(reg->recorder.type);
+	types[1] = types[2] = TIMESTAMPTZOID;
+	if (!accum_register_secured(reg))
+		return UNIT_PARAMETERS - 1;
+	types[3] = reg->row_dims[reg->secured].type;
+	return UNIT_PARAMETERS;
+}
+
+static void
+unit_values(AccumRegister *reg, const AccumDocumentGroup *group, AccumDay unit, Datum *values)
+{
+	values[0] = PointerGetDatum(group->recorders);
 	accum_recorders_unit_bounds(reg, unit, &values[1], &values[2]);
+	values[3] = group->scope;
+}
+
+/* The condition that goes with them. */
+static char *
+unit_condition(AccumRegister *reg)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfoString(&sql, "recorder OPERATOR(pg_catalog.=) ANY ($1) "
+						   "AND period OPERATOR(pg_catalog.>=) $2 AND period OPERATOR(pg_catalog.<) $3");
+	if (accum_register_secured(reg))
+	{
+		const AccumColumn *scope = &reg->row_dims[reg->secured];
+
+		appendStringInfo(&sql, " AND %s ", accum_ident(scope->name, ""));
+		accum_append_operator(&sql, scope->equal_operator);
+		appendStringInfo(&sql, " $%d", UNIT_PARAMETERS);
+	}
+	return sql.data;
 }
 
 /*
@@ -144,20 +180,73 @@ unit_values(AccumRegister *reg, Datum recorder, AccumDay unit, Datum *values)
  */
 static uint64
 select_unit(AccumRegister *reg, SPIPlanPtr *plan, const char *columns, const char *condition,
-			const AccumStored *stored, AccumDay unit)
+			const AccumDocumentGroup *group, AccumDay unit, Snapshot snapshot)
 {
-	Oid			types[] = {get_array_type(reg->recorder.type), TIMESTAMPTZOID, TIMESTAMPTZOID};
-	Datum		values[3];
+	Oid			types[UNIT_PARAMETERS];
+	Datum		values[UNIT_PARAMETERS];
+	int			n = unit_types(reg, types);
 
 	if (*plan == NULL)
-		*plan = accum_query_prepare(psprintf("SELECT %s, id FROM %s "
-											 "WHERE recorder OPERATOR(pg_catalog.=) ANY ($1) "
-											 "AND period OPERATOR(pg_catalog.>=) $2 "
-											 "AND period OPERATOR(pg_catalog.<) $3%s",
-											 columns, reg->relation_names[ACCUM_MOVEMENTS], condition),
-									lengthof(types), types, true);
-	unit_values(reg, PointerGetDatum(stored->recorders), unit, values);
-	return accum_query_run_at(*plan, values, stored->snapshot, SPI_OK_SELECT);
+		*plan = accum_query_prepare(psprintf("SELECT %s, id FROM %s WHERE %s%s", columns,
+											 reg->relation_names[ACCUM_MOVEMENTS],
+											 unit_condition(reg), condition),
+									n, types, true);
+	unit_values(reg, group, unit, values);
+	return accum_query_run_at(*plan, values, snapshot, SPI_OK_SELECT);
+}
+
+/* Remove, as the caller, the rows of locked documents with statements; returns how many. */
+int
+accum_documents_delete(AccumRegister *reg, const AccumDocumentLock *lock)
+{
+	AccumPlanKey key = {.purpose = ACCUM_PLAN_DELETE};
+	SPIPlanPtr *plan = accum_register_plan(reg, &key);
+	Oid			types[UNIT_PARAMETERS];
+	int			ntypes = unit_types(reg, types);
+	AccumQueryState state;
+	ListCell   *lg;
+	ListCell   *lu;
+	int			n = 0;
+
+	accum_query_begin(&state, InvalidOid);
+	if (*plan == NULL)
+		*plan = accum_query_prepare(psprintf("DELETE FROM %s WHERE %s",
+											 reg->relation_names[ACCUM_MOVEMENTS], unit_condition(reg)),
+									ntypes, types, true);
+	foreach(lg, lock->groups)
+	{
+		foreach(lu, lock->units)
+		{
+			Datum		values[UNIT_PARAMETERS];
+
+			unit_values(reg, lfirst(lg), lfirst_int(lu), values);
+			n += accum_query_run_at(*plan, values, lock->seen, SPI_OK_DELETE);
+		}
+	}
+	accum_query_end(&state);
+	return n;
+}
+
+/* The same for the rows of a group in one unit but for those to keep; SPI is connected. */
+void
+accum_documents_delete_others(AccumRegister *reg, const AccumDocumentGroup *group, AccumDay unit,
+							  Snapshot snapshot, Datum *kept, int nkept)
+{
+	AccumPlanKey key = {.purpose = ACCUM_PLAN_DELETE_OTHERS};
+	SPIPlanPtr *plan = accum_register_plan(reg, &key);
+	Oid			types[UNIT_PARAMETERS + 1];
+	Datum		values[UNIT_PARAMETERS + 1];
+	int			n = unit_types(reg, types);
+
+	types[n] = UUIDARRAYOID;
+	if (*plan == NULL)
+		*plan = accum_query_prepare(psprintf("DELETE FROM %s WHERE %s AND id OPERATOR(pg_catalog.<>) ALL ($%d)",
+											 reg->relation_names[ACCUM_MOVEMENTS], unit_condition(reg),
+											 n + 1),
+									n + 1, types, true);
+	unit_values(reg, group, unit, values);
+	values[n] = PointerGetDatum(construct_array(kept, nkept, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
+	(void) accum_query_run_at(*plan, values, snapshot, SPI_OK_DELETE);
 }
 
 /* What is written to a document is not recorded before what it has. */
@@ -168,6 +257,29 @@ note_recorded(AccumRegister *reg, HeapTuple row, TupleDesc desc, int column)
 	Datum		recorded_at = SPI_getbinval(row, desc, column, &isnull);
 
 	accum_recorded_after(reg, DatumGetTimestampTz(recorded_at));
+}
+
+/* Enter what the reversals of a group of documents in one unit point to. */
+static void
+note_reversed(AccumRegister *reg, const AccumStored *stored, const AccumDocumentGroup *group,
+			  AccumDay unit, HTAB *reversed)
+{
+	AccumPlanKey key = {.purpose = ACCUM_PLAN_REVERSED};
+	uint64		n = select_unit(reg, accum_register_plan(reg, &key), "reverses, recorded_at",
+								" AND reverses IS NOT NULL", group, unit, stored->snapshot);
+
+	for (uint64 r = 0; r < n; r++)
+	{
+		HeapTuple	row = SPI_tuptable->vals[r];
+		bool		isnull;
+		Datum		reverses = SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &isnull);
+
+		CHECK_FOR_INTERRUPTS();
+		if (stored->to_change)
+			note_recorded(reg, row, SPI_tuptable->tupdesc, 2);
+		(void) hash_search(reversed, DatumGetUUIDP(reverses), HASH_ENTER, NULL);
+	}
+	SPI_freetuptable(SPI_tuptable);
 }
 
 /*
@@ -182,29 +294,15 @@ reversed_movements(AccumRegister *reg, const AccumStored *stored)
 	HASHCTL		info = {.keysize = UUID_LEN,.entrysize = UUID_LEN,.hcxt = CurrentMemoryContext};
 	HTAB	   *reversed = hash_create("accum reversed movements", 64, &info,
 									   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	AccumPlanKey key = {.purpose = ACCUM_PLAN_REVERSED};
-	SPIPlanPtr *plan = accum_register_plan(reg, &key);
 	AccumQueryState state;
-	const ListCell *lc;
+	const ListCell *lg;
+	const ListCell *lu;
 
 	accum_query_begin(&state, accum_register_owner(reg));
-	foreach(lc, stored->units)
+	foreach(lg, stored->groups)
 	{
-		uint64		n = select_unit(reg, plan, "reverses, recorded_at", " AND reverses IS NOT NULL",
-									stored, lfirst_int(lc));
-
-		for (uint64 r = 0; r < n; r++)
-		{
-			HeapTuple	row = SPI_tuptable->vals[r];
-			bool		isnull;
-			Datum		reverses = SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &isnull);
-
-			CHECK_FOR_INTERRUPTS();
-			if (stored->to_change)
-				note_recorded(reg, row, SPI_tuptable->tupdesc, 2);
-			(void) hash_search(reversed, DatumGetUUIDP(reverses), HASH_ENTER, NULL);
-		}
-		SPI_freetuptable(SPI_tuptable);
+		foreach(lu, stored->units)
+			note_reversed(reg, stored, lfirst(lg), lfirst_int(lu), reversed);
 	}
 	accum_query_end(&state);
 	return reversed;
@@ -233,230 +331,83 @@ shown_columns(AccumRegister *reg)
 	return columns.data;
 }
 
+/* accum_recorders_units as the register's owner. */
+List *
+accum_documents_units(AccumRegister *reg, const List *groups, Snapshot snapshot)
+{
+	MemoryContext context = CurrentMemoryContext;
+	AccumQueryState state;
+	List	   *units;
+
+	accum_query_begin(&state, accum_register_owner(reg));
+	units = accum_recorders_units(reg, groups, snapshot, context);
+	accum_query_end(&state);
+	return units;
+}
+
+/* Documents that are being visited. */
+typedef struct Visit
+{
+	const AccumStored *stored;
+	HTAB	   *reversed;		/* NULL without history */
+	AccumRowVisit visit;
+	void	   *arg;
+	MemoryContext context;		/* to call visit in */
+} Visit;
+
+/* Show the rows of a group of documents in one unit. */
+static void
+visit_unit(AccumRegister *reg, const Visit *visit, const AccumDocumentGroup *group, AccumDay unit)
+{
+	const AccumStored *stored = visit->stored;
+	AccumPlanKey key = {.purpose = ACCUM_PLAN_SELECT,.variant = OidIsValid(stored->role)};
+	SPIPlanPtr *plan = accum_register_plan(reg, &key);
+	uint64		n = select_unit(reg, plan, *plan == NULL ? shown_columns(reg) : NULL,
+								reg->history ? " AND reverses IS NULL" : "", group, unit,
+								stored->snapshot);
+	SPITupleTable *rows = SPI_tuptable;
+	MemoryContext old = MemoryContextSwitchTo(visit->context);
+
+	for (uint64 r = 0; r < n; r++)
+	{
+		HeapTuple	row = rows->vals[r];
+
+		CHECK_FOR_INTERRUPTS();
+		if (reg->history && stored->to_change)
+			note_recorded(reg, row, rows->tupdesc, rows->tupdesc->natts - 1);
+		if (visit->reversed == NULL || !row_reversed(visit->reversed, row, rows->tupdesc))
+			visit->visit(visit->arg, row, rows->tupdesc);
+	}
+	MemoryContextSwitchTo(old);
+	SPI_freetuptable(rows);
+}
+
 /*
  * Show the rows of documents that are in force to a function, in the current context:
  * the columns of a batch, with history recorded_at, and id.  Nothing is locked.
  */
 void
-accum_documents_visit(AccumRegister *reg, const AccumStored *stored, AccumRowVisit visit,
+accum_documents_visit(AccumRegister *reg, const AccumStored *stored, AccumRowVisit function,
 					  void *arg)
 {
-	AccumPlanKey key = {.purpose = ACCUM_PLAN_SELECT,.variant = OidIsValid(stored->role)};
-	SPIPlanPtr *plan = accum_register_plan(reg, &key);
-	HTAB	   *reversed = reg->history ? reversed_movements(reg, stored) : NULL;
-	const char *columns = *plan == NULL ? shown_columns(reg) : NULL;
-	MemoryContext context = CurrentMemoryContext;
+	Visit		visit = {
+		.stored = stored,
+		.reversed = reg->history ? reversed_movements(reg, stored) : NULL,
+		.visit = function,
+		.arg = arg,
+		.context = CurrentMemoryContext,
+	};
 	AccumQueryState state;
-	const ListCell *lc;
+	const ListCell *lg;
+	const ListCell *lu;
 
 	accum_query_begin(&state, stored->role);
-	foreach(lc, stored->units)
+	foreach(lg, stored->groups)
 	{
-		uint64		n = select_unit(reg, plan, columns, reg->history ? " AND reverses IS NULL" : "",
-									stored, lfirst_int(lc));
-		SPITupleTable *rows = SPI_tuptable;
-		MemoryContext old = MemoryContextSwitchTo(context);
-
-		for (uint64 r = 0; r < n; r++)
-		{
-			HeapTuple	row = rows->vals[r];
-
-			CHECK_FOR_INTERRUPTS();
-			if (reg->history && stored->to_change)
-				note_recorded(reg, row, rows->tupdesc, rows->tupdesc->natts - 1);
-			if (reversed == NULL || !row_reversed(reversed, row, rows->tupdesc))
-				visit(arg, row, rows->tupdesc);
-		}
-		MemoryContextSwitchTo(old);
-		SPI_freetuptable(rows);
+		foreach(lu, stored->units)
+			visit_unit(reg, &visit, lfirst(lg), lfirst_int(lu));
 	}
 	accum_query_end(&state);
-	if (reversed != NULL)
-		hash_destroy(reversed);
-}
-
-/* Show the rows of one document that are in force, as the caller. */
-void
-accum_document_visit(AccumRegister *reg, Datum recorder, Snapshot snapshot,
-					 AccumRowVisit visit, void *arg)
-{
-	AccumStored stored = {.recorders = accum_recorder_array(reg, &recorder, 1),.snapshot = snapshot};
-	MemoryContext context = CurrentMemoryContext;
-	AccumQueryState state;
-
-	accum_query_begin(&state, accum_register_owner(reg));
-	stored.units = accum_recorders_units(reg, stored.recorders, snapshot, context);
-	accum_query_end(&state);
-	accum_documents_check(reg, stored.units);
-	accum_documents_visit(reg, &stored, visit, arg);
-}
-
-/* Remove the document's rows in one unit but for those to keep. */
-static void
-delete_others(AccumRegister *reg, Datum recorder, AccumDay unit, Snapshot snapshot,
-			  Datum *kept, int nkept)
-{
-	AccumPlanKey key = {.purpose = ACCUM_PLAN_DELETE_OTHERS};
-	SPIPlanPtr *plan = accum_register_plan(reg, &key);
-	Oid			types[] = {reg->recorder.type, TIMESTAMPTZOID, TIMESTAMPTZOID, UUIDARRAYOID};
-	Datum		values[4];
-
-	if (*plan == NULL)
-		*plan = accum_query_prepare(psprintf("DELETE FROM %s "
-											 "WHERE recorder OPERATOR(pg_catalog.=) $1 "
-											 "AND period OPERATOR(pg_catalog.>=) $2 "
-											 "AND period OPERATOR(pg_catalog.<) $3 "
-											 "AND id OPERATOR(pg_catalog.<>) ALL ($4)",
-											 reg->relation_names[ACCUM_MOVEMENTS]),
-									lengthof(types), types, true);
-	unit_values(reg, recorder, unit, values);
-	values[3] = PointerGetDatum(construct_array(kept, nkept, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
-	(void) accum_query_run_at(*plan, values, snapshot, SPI_OK_DELETE);
-}
-
-/* A document that is being replaced. */
-typedef struct Replacement
-{
-	AccumRegister *reg;
-	AccumDifference *difference;
-	Datum	   *kept;			/* ids of rows that stay */
-	int			nkept;
-	List	   *to_clean;		/* units that have others */
-	Tuplestorestate *rows;		/* to be written */
-	int			nrows;
-} Replacement;
-
-/* A stored row of the document: it stays, or is to go. */
-static void
-visit_stored(void *arg, HeapTuple row, TupleDesc desc)
-{
-	Replacement *replacement = arg;
-	AccumRegister *reg = replacement->reg;
-	bool		isnull;
-	Datum		value;
-
-	if (accum_difference_match(replacement->difference, row, desc))
-	{
-		value = SPI_getbinval(row, desc, desc->natts, &isnull);
-		replacement->kept[replacement->nkept++] = datumCopy(value, false, UUID_LEN);
-	}
-	else if (reg->history)
-	{
-		accum_reversal_put(reg, replacement->rows, row, desc, NULL);
-		replacement->nrows++;
-	}
-	else
-	{
-		value = SPI_getbinval(row, desc, ACCUM_BATCH_PERIOD + 1, &isnull);
-		replacement->to_clean =
-			list_append_unique_int(replacement->to_clean,
-								   accum_unit_start(accum_zone_day(&reg->zone, DatumGetTimestampTz(value)),
-													reg->partition_by, 1));
-	}
-}
-
-/* Make the stored document what the batch says; the change is open. */
-static void
-replace_rows(AccumRegister *reg, Datum recorder, const AccumDocumentLock *lock,
-			 AccumBatch *batch, AccumChange *change)
-{
-	AccumStored stored = {
-		.recorders = lock->recorders,
-		.units = lock->units,
-		.snapshot = lock->seen,
-		.to_change = true,
-	};
-	Replacement replacement = {
-		.reg = reg,
-		.difference = accum_difference_create(reg, batch, true),
-		.kept = palloc_extended(sizeof(Datum) * Max(batch->nrows, 1), MCXT_ALLOC_HUGE),
-		.rows = tuplestore_begin_heap(false, false, work_mem),
-	};
-	AccumQueryState state;
-	ListCell   *lc;
-
-	accum_documents_visit(reg, &stored, visit_stored, &replacement);
-	accum_query_begin(&state, InvalidOid);
-	foreach(lc, replacement.to_clean)
-		delete_others(reg, recorder, lfirst_int(lc), lock->seen, replacement.kept, replacement.nkept);
-	accum_query_end(&state);
-
-	replacement.nrows += accum_difference_missing(replacement.difference, replacement.rows);
-	if (replacement.nrows > 0 &&
-		!accum_movements_write(reg, change, batch->desc, replacement.rows))
-		(void) accum_document_insert(reg, batch->desc, replacement.rows);
-	tuplestore_end(replacement.rows);
-}
-
-/*
- * Make a document consist of the movements in a batch, which says nothing of others.
- * Rows that stay the same stay.
- */
-void
-accum_document_replace(AccumRegister *reg, Datum recorder, AccumBatch *batch)
-{
-	AccumDocumentLock lock;
-	AccumChange *change;
-
-	if (!accum_documents_lock(reg, accum_recorder_array(reg, &recorder, 1), &recorder, &lock))
-		elog(ERROR, "document has no row in the map after it was claimed");
-	if (accum_partitions_missing(reg, batch->units, batch->nunits))
-		accum_partitions_create_missing(reg, batch->units, batch->nunits);
-
-	change = accum_change_begin(reg);
-	PG_TRY();
-	{
-		replace_rows(reg, recorder, &lock, batch, change);
-	}
-	PG_CATCH();
-	{
-		accum_change_abandon(change);
-		PG_RE_THROW();
-	}
-	PG_END_TRY();
-	accum_change_end(change);
-	accum_documents_bump(reg, &lock);
-}
-
-/* Documents that are being reversed. */
-typedef struct Reverser
-{
-	AccumRegister *reg;
-	const TimestampTz *at;
-	Tuplestorestate *rows;
-	int			nrows;
-} Reverser;
-
-static void
-visit_reversed(void *arg, HeapTuple row, TupleDesc desc)
-{
-	Reverser   *reverser = arg;
-
-	accum_reversal_put(reverser->reg, reverser->rows, row, desc, reverser->at);
-	reverser->nrows++;
-}
-
-/*
- * Reverse all movements of locked documents that are in force, in a register with
- * history; the change is open.  The reversals are dated as what they reverse, or at
- * another moment.  Returns how many there are.
- */
-int
-accum_documents_reverse(AccumRegister *reg, AccumChange *change, const AccumDocumentLock *lock,
-						const TimestampTz *at)
-{
-	AccumStored stored = {
-		.recorders = lock->recorders,
-		.units = lock->units,
-		.snapshot = lock->seen,
-		.to_change = true,
-	};
-	Reverser	reverser = {.reg = reg,.at = at,.rows = tuplestore_begin_heap(false, false, work_mem)};
-	TupleDesc	desc = accum_batch_desc(reg);
-
-	accum_documents_visit(reg, &stored, visit_reversed, &reverser);
-	if (reverser.nrows > 0 && !accum_movements_write(reg, change, desc, reverser.rows))
-		reverser.nrows = accum_document_insert(reg, desc, reverser.rows);
-	tuplestore_end(reverser.rows);
-	return reverser.nrows;
+	if (visit.reversed != NULL)
+		hash_destroy(visit.reversed);
 }

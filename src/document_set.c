@@ -24,6 +24,7 @@
 #include "document_set.h"
 #include "guarded.h"
 #include "map.h"
+#include "operator.h"
 #include "query.h"
 
 #define ROWS_NAME "accum_documents"
@@ -38,9 +39,9 @@ struct AccumDocuments
 	MemoryContext context;		/* of everything here */
 	TupleTableSlot *slot;		/* NULL while there is no second one */
 	Tuplestorestate *rows;
-	MemoryContext last_context; /* of the last recorder added */
+	MemoryContext last_context; /* of the last key added */
 	bool		has_last;
-	Datum		last_recorder;
+	AccumDocumentKey last;
 	AccumDay	last_unit;
 	AccumDay	last_day;			/* one that is known to be of last_unit */
 };
@@ -58,15 +59,23 @@ accum_documents_create(AccumRegister *reg)
 }
 
 static void
+describe_column(TupleDesc desc, AttrNumber attnum, const char *name, const AccumColumn *column)
+{
+	TupleDescInitEntry(desc, attnum, name, column->type, column->typmod, 0);
+	TupleDescInitEntryCollation(desc, attnum, column->collation);
+}
+
+static void
 rows_begin(AccumDocuments *documents)
 {
-	AccumColumn *recorder = &documents->reg->recorder;
+	AccumRegister *reg = documents->reg;
 	MemoryContext old = MemoryContextSwitchTo(documents->context);
-	TupleDesc	desc = CreateTemplateTupleDesc(2);
+	TupleDesc	desc = CreateTemplateTupleDesc(accum_register_secured(reg) ? 3 : 2);
 
-	TupleDescInitEntry(desc, 1, "recorder", recorder->type, recorder->typmod, 0);
-	TupleDescInitEntryCollation(desc, 1, recorder->collation);
+	describe_column(desc, 1, "recorder", &reg->recorder);
 	TupleDescInitEntry(desc, 2, "unit_start", DATEOID, -1, 0);
+	if (accum_register_secured(reg))
+		describe_column(desc, 3, "scope", &reg->row_dims[reg->secured]);
 	documents->slot = MakeSingleTupleTableSlot(desc, &TTSOpsVirtual);
 	documents->rows = tuplestore_begin_heap(false, false, work_mem);
 	MemoryContextSwitchTo(old);
@@ -79,17 +88,28 @@ rows_put(AccumDocuments *documents)
 	TupleTableSlot *slot = documents->slot;
 
 	ExecClearTuple(slot);
-	slot->tts_values[0] = documents->last_recorder;
+	slot->tts_values[0] = documents->last.recorder;
 	slot->tts_values[1] = DateADTGetDatum(documents->last_unit);
-	slot->tts_isnull[0] = slot->tts_isnull[1] = false;
+	if (accum_register_secured(documents->reg))
+		slot->tts_values[2] = documents->last.scope;
+	memset(slot->tts_isnull, false, sizeof(bool) * slot->tts_tupleDescriptor->natts);
 	ExecStoreVirtualTuple(slot);
 	tuplestore_puttupleslot(documents->rows, slot);
 }
 
+/* The key of a row. */
+static AccumDocumentKey
+row_key(const AccumDocuments *documents, const TupleTableSlot *slot)
+{
+	return (AccumDocumentKey) {slot->tts_values[0],
+							   accum_register_secured(documents->reg) ? slot->tts_values[2] : (Datum) 0};
+}
+
 /* Make a document the last one added. */
 static void
-set_last(AccumDocuments *documents, Datum recorder, AccumDay unit)
+set_last(AccumDocuments *documents, const AccumDocumentKey *key, AccumDay unit)
 {
+	AccumRegister *reg = documents->reg;
 	MemoryContext old;
 
 	if (documents->last_context == NULL)
@@ -97,25 +117,38 @@ set_last(AccumDocuments *documents, Datum recorder, AccumDay unit)
 														ALLOCSET_SMALL_SIZES);
 	MemoryContextReset(documents->last_context);
 	old = MemoryContextSwitchTo(documents->last_context);
-	documents->last_recorder = datumCopy(recorder, documents->reg->recorder.typbyval,
-										 documents->reg->recorder.typlen);
+	documents->last.recorder = datumCopy(key->recorder, reg->recorder.typbyval, reg->recorder.typlen);
+	if (accum_register_secured(reg))
+		documents->last.scope = datumCopy(key->scope, reg->row_dims[reg->secured].typbyval,
+										  reg->row_dims[reg->secured].typlen);
 	documents->last_unit = unit;
 	documents->has_last = true;
 	MemoryContextSwitchTo(old);
 }
 
+/* Is this the document added last? */
+static bool
+is_last(const AccumDocuments *documents, const AccumDocumentKey *key)
+{
+	const AccumRegister *reg = documents->reg;
+
+	return datumIsEqual(documents->last.recorder, key->recorder, reg->recorder.typbyval,
+						reg->recorder.typlen) &&
+		(!accum_register_secured(reg) ||
+		 datumIsEqual(documents->last.scope, key->scope, reg->row_dims[reg->secured].typbyval,
+					  reg->row_dims[reg->secured].typlen));
+}
+
 /* Note that a movement of this document was written on this day. */
 void
-accum_documents_add(AccumDocuments *documents, Datum recorder, AccumDay day)
+accum_documents_add(AccumDocuments *documents, const AccumDocumentKey *key, AccumDay day)
 {
 	AccumRegister *reg = documents->reg;
 	AccumDay	unit = documents->has_last && day == documents->last_day ? documents->last_unit
 		: accum_unit_start(day, reg->partition_by, 1);
 
 	/* The lines of a document follow one another. */
-	if (documents->has_last && documents->last_unit == unit &&
-		datumIsEqual(documents->last_recorder, recorder,
-					 reg->recorder.typbyval, reg->recorder.typlen))
+	if (documents->has_last && documents->last_unit == unit && is_last(documents, key))
 		return;
 	if (documents->has_last)
 	{
@@ -123,7 +156,7 @@ accum_documents_add(AccumDocuments *documents, Datum recorder, AccumDay day)
 			rows_begin(documents);
 		rows_put(documents);
 	}
-	set_last(documents, recorder, unit);
+	set_last(documents, key, unit);
 	documents->last_day = day;
 }
 
@@ -133,14 +166,25 @@ store_sorted(AccumMap *map, AccumDocuments *documents)
 {
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(documents->slot->tts_tupleDescriptor,
 													&TTSOpsMinimalTuple);
-	AttrNumber	columns[] = {1, 2};
-	Oid			operators[] = {InvalidOid, lookup_type_cache(DATEOID, TYPECACHE_LT_OPR)->lt_opr};
-	Oid			collations[] = {InvalidOid, InvalidOid};
-	bool		nulls_first[] = {false, false};
+	AttrNumber	columns[3];
+	Oid			operators[3];
+	Oid			collations[3] = {InvalidOid, InvalidOid, InvalidOid};
+	bool		nulls_first[3] = {false, false, false};
 	Tuplesortstate *sort;
+	int			n = 0;
 
-	operators[0] = accum_map_recorder_order(map, &collations[0]);
-	sort = tuplesort_begin_heap(slot->tts_tupleDescriptor, lengthof(columns), columns, operators,
+	if (accum_register_secured(documents->reg))
+	{
+		columns[n] = 3;
+		operators[n] = accum_map_order(map, 2, &collations[n]);
+		n++;
+	}
+	columns[n] = 1;
+	operators[n] = accum_map_order(map, 1, &collations[n]);
+	n++;
+	columns[n] = 2;
+	operators[n++] = lookup_type_cache(DATEOID, TYPECACHE_LT_OPR)->lt_opr;
+	sort = tuplesort_begin_heap(slot->tts_tupleDescriptor, n, columns, operators,
 								collations, nulls_first, work_mem, NULL, TUPLESORT_NONE);
 	tuplestore_rescan(documents->rows);
 	while (tuplestore_gettupleslot(documents->rows, true, false, slot))
@@ -149,16 +193,18 @@ store_sorted(AccumMap *map, AccumDocuments *documents)
 	documents->has_last = false;
 	while (tuplesort_gettupleslot(sort, true, false, slot, NULL))
 	{
+		AccumDocumentKey key;
 		AccumDay	unit;
 
 		CHECK_FOR_INTERRUPTS();
 		slot_getallattrs(slot);
+		key = row_key(documents, slot);
 		unit = DatumGetDateADT(slot->tts_values[1]);
 		if (documents->has_last && documents->last_unit == unit &&
-			accum_map_compare(map, documents->last_recorder, slot->tts_values[0]) == 0)
+			accum_map_compare(map, &documents->last, &key) == 0)
 			continue;
-		set_last(documents, slot->tts_values[0], unit);
-		accum_map_store(map, documents->last_recorder, unit);
+		set_last(documents, &key, unit);
+		accum_map_store(map, &documents->last, unit);
 	}
 	tuplesort_end(sort);
 	ExecDropSingleTupleTableSlot(slot);
@@ -173,11 +219,34 @@ store_straight(AccumDocuments *documents)
 	if (!accum_map_open(&map, documents->reg))
 		return false;
 	if (documents->rows == NULL)
-		accum_map_store(&map, documents->last_recorder, documents->last_unit);
+		accum_map_store(&map, &documents->last, documents->last_unit);
 	else
 		store_sorted(&map, documents);
 	accum_map_close(&map);
 	return true;
+}
+
+static char *
+store_sql(AccumRegister *reg)
+{
+	bool		secured = accum_register_secured(reg);
+	const char *map = reg->relation_names[ACCUM_RECORDERS];
+	StringInfoData same_scope;
+
+	initStringInfo(&same_scope);
+	if (secured)
+	{
+		appendStringInfoString(&same_scope, "AND r.scope ");
+		accum_append_operator(&same_scope, reg->row_dims[reg->secured].equal_operator);
+		appendStringInfoString(&same_scope, " d.scope");
+	}
+	return psprintf("INSERT INTO %s (recorder, unit_start%s) "
+					"SELECT DISTINCT d.recorder, d.unit_start%s FROM " ROWS_NAME " d "
+					"WHERE NOT EXISTS (SELECT FROM %s r WHERE r.recorder = d.recorder "
+					"AND r.unit_start = d.unit_start %s) "
+					"ORDER BY %sd.recorder, d.unit_start ON CONFLICT (recorder, unit_start%s) DO NOTHING",
+					map, secured ? ", scope" : "", secured ? ", d.scope" : "", map, same_scope.data,
+					secured ? "d.scope, " : "", secured ? ", scope" : "");
 }
 
 static void
@@ -191,14 +260,7 @@ store_with_sql(AccumDocuments *documents)
 	accum_query_begin(&state, accum_register_owner(reg));
 	accum_query_rows(ROWS_NAME, documents->slot->tts_tupleDescriptor, documents->rows);
 	if (*plan == NULL)
-		*plan = accum_query_prepare(psprintf("INSERT INTO %s (recorder, unit_start) "
-											 "SELECT DISTINCT d.recorder, d.unit_start FROM " ROWS_NAME " d "
-											 "WHERE NOT EXISTS (SELECT FROM %s r WHERE r.recorder = d.recorder "
-											 "AND r.unit_start = d.unit_start) "
-											 "ORDER BY d.recorder, d.unit_start ON CONFLICT (recorder, unit_start) DO NOTHING",
-											 reg->relation_names[ACCUM_RECORDERS],
-											 reg->relation_names[ACCUM_RECORDERS]),
-									0, NULL, false);
+		*plan = accum_query_prepare(store_sql(reg), 0, NULL, false);
 	(void) accum_guarded_run(reg, *plan, reg->relations[ACCUM_RECORDERS], NULL, InvalidSnapshot,
 							 SPI_OK_INSERT);
 	accum_query_forget_rows(ROWS_NAME);

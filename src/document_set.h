@@ -10,7 +10,8 @@
 typedef struct AccumDocuments AccumDocuments;
 
 extern AccumDocuments *accum_documents_create(AccumRegister *reg);
-extern void accum_documents_add(AccumDocuments *documents, Datum recorder, AccumDay day);
+extern void accum_documents_add(AccumDocuments *documents, const AccumDocumentKey *key,
+								AccumDay day);
 extern void accum_documents_store(AccumDocuments *documents);
 extern void accum_documents_free(AccumDocuments *documents);
 

@@ -166,7 +166,17 @@ accum_change_add(AccumChange *change, const AccumMovementRow *stored, Datum reco
 		accum_delta_set_add(change->set, &movement);
 	}
 	if (stored->sign > 0)
-		accum_documents_add(change->documents, recorder, stored->day);
+	{
+		AccumDocumentKey key = accum_document_key(reg, recorder, stored->dims);
+
+		/* It is required, unless somebody has altered the table. */
+		if (accum_register_secured(reg) && stored->nulls[reg->secured])
+			ereport(ERROR,
+					(errcode(ERRCODE_NOT_NULL_VIOLATION),
+					 errmsg("column \"%s\" of a movement must not be null",
+							reg->row_dims[reg->secured].name)));
+		accum_documents_add(change->documents, &key, stored->day);
+	}
 	accum_stats_add(reg, stored->sign > 0 ? ACCUM_STAT_MOVEMENTS_IN : ACCUM_STAT_MOVEMENTS_OUT, 1);
 }
 

@@ -193,8 +193,8 @@ resolve_column(ParseState *pstate, ColumnRef *ref)
 }
 
 /* The one expression that a text consists of, as the grammar sees it; else NULL. */
-static Node *
-parse_text(const char *text)
+Node *
+accum_expression_parse(const char *text)
 {
 	List	   *statements = raw_parser(text, RAW_PARSE_PLPGSQL_EXPR);
 	SelectStmt *select = (SelectStmt *) linitial_node(RawStmt, statements)->stmt;
@@ -219,7 +219,7 @@ static Expr *
 parse_check(const char *text, CheckContext *context, const char **problem)
 {
 	ParseState *pstate;
-	Node	   *node = parse_text(text);
+	Node	   *node = accum_expression_parse(text);
 
 	*problem = NULL;
 	if (node == NULL)

@@ -23,6 +23,7 @@ extern AccumLimitDef *accum_limits_from_jsonb(Jsonb *json, int *nlimits);
 extern Jsonb *accum_limits_to_jsonb(const AccumLimitDef *limits, int nlimits);
 extern void accum_limits_define(AccumRegisterDef *def, Jsonb *json);
 extern void accum_limits_refuse_high_write(void);
+extern Node *accum_expression_parse(const char *text);
 extern Expr *accum_limit_expression(const AccumLimitDef *limit, const AccumLimitColumn *columns,
 									int ncolumns, const char *time_zone);
 

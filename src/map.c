@@ -6,6 +6,9 @@
  * rows are found by the primary key, locked as FOR NO KEY UPDATE locks them,
  * inserted as ON CONFLICT DO NOTHING inserts them, and their revision raised.
  *
+ * In a secured register a document is known by recorder and scope (scope.c), both of
+ * them in the key.  Documents are locked, and entered, scope by scope.
+ *
  * Possible where the map is as the register made it, which accum_map_open tells.
  * Runs as the register's owner.
  */
@@ -32,19 +35,53 @@
 #define MAP_RECORDER 1
 #define MAP_UNIT_START 2
 #define MAP_REVISION 3
-#define MAP_COLUMNS 3
+#define MAP_COLUMNS 3			/* and scope, if there is one */
 
 /* After so many new documents, one after the other, the next one is taken to be new. */
 #define TAKEN_TO_BE_NEW 8
 
-/* Is its primary key, which is open, (recorder, unit_start)? */
+/* Where the register's map has the scope of a document. */
+static AttrNumber
+scope_attnum(const AccumRegister *reg)
+{
+	return accum_register_secured(reg) ? get_attnum(reg->relations[ACCUM_RECORDERS], "scope")
+		: InvalidAttrNumber;
+}
+
+/* Is its primary key, which is open, (recorder, unit_start), or (recorder, scope, unit_start)? */
 static bool
-key_is_as_made(Relation index)
+key_is_as_made(Relation index, AttrNumber scope)
 {
 	Form_pg_index form = index->rd_index;
+	int			n = scope != InvalidAttrNumber ? 3 : 2;
 
-	return form->indnkeyatts == 2 && form->indimmediate && form->indisvalid &&
-		form->indkey.values[0] == MAP_RECORDER && form->indkey.values[1] == MAP_UNIT_START;
+	return form->indnkeyatts == n && form->indimmediate && form->indisvalid &&
+		form->indkey.values[0] == MAP_RECORDER && form->indkey.values[n - 1] == MAP_UNIT_START &&
+		(scope == InvalidAttrNumber || form->indkey.values[1] == scope);
+}
+
+/* How many columns has it that were not dropped? */
+static int
+count_columns(TupleDesc desc)
+{
+	int			n = 0;
+
+	for (int i = 0; i < desc->natts; i++)
+		n += TupleDescAttr(desc, i)->attisdropped ? 0 : 1;
+	return n;
+}
+
+/* Is the column of scopes one of values of the secured dimension? */
+static bool
+scope_is_as_made(AccumRegister *reg, TupleDesc desc, AttrNumber scope)
+{
+	const AccumColumn *dimension;
+
+	if (!accum_register_secured(reg))
+		return true;
+	dimension = &reg->row_dims[reg->secured];
+	return scope != InvalidAttrNumber &&
+		accum_column_is(desc, scope, dimension->type, dimension->collation);
 }
 
 /* Has the map the columns and the key it was made with?  Its owner may have altered it. */
@@ -53,17 +90,20 @@ map_is_as_made(AccumRegister *reg, Relation map)
 {
 	TupleDesc	desc = RelationGetDescr(map);
 	Oid			key = accum_primary_key_index(map);
+	AttrNumber	scope = scope_attnum(reg);
 	Relation	index;
 	bool		same;
 
-	if (!OidIsValid(key) || !accum_direct_plain(map, MAP_COLUMNS) ||
+	if (!OidIsValid(key) || !accum_direct_plain(map, desc->natts) ||
+		count_columns(desc) != (accum_register_secured(reg) ? MAP_COLUMNS + 1 : MAP_COLUMNS) ||
+		!scope_is_as_made(reg, desc, scope) ||
 		!accum_column_is(desc, MAP_RECORDER, reg->recorder.type, reg->recorder.collation) ||
 		TupleDescAttr(desc, MAP_RECORDER - 1)->atttypmod != reg->recorder.typmod ||
 		!accum_column_is(desc, MAP_UNIT_START, DATEOID, InvalidOid) ||
 		!accum_column_is(desc, MAP_REVISION, INT8OID, InvalidOid))
 		return false;
 	index = index_open(key, AccessShareLock);
-	same = key_is_as_made(index);
+	same = key_is_as_made(index, scope);
 	index_close(index, NoLock);
 	return same;
 }
@@ -87,8 +127,9 @@ accum_map_open(AccumMap *map, AccumRegister *reg)
 	}
 	map->reg = reg;
 	map->rel = rel;
+	map->scope = scope_attnum(reg);
 	map->index = NULL;
-	map->equal = InvalidOid;
+	map->equal[0] = map->equal[1] = InvalidOid;
 	map->slot = table_slot_create(rel, NULL);
 	map->new_row = NULL;
 	return true;
@@ -118,53 +159,82 @@ map_index(AccumMap *map)
 	return map->index;
 }
 
-/* The operator, and the collation, that sort recorders into the order of the key. */
+/*
+ * The operator, and the collation, that sort a column of the key, recorders (1) or
+ * scopes (2), into its order.
+ */
 Oid
-accum_map_recorder_order(AccumMap *map, Oid *collation)
+accum_map_order(AccumMap *map, int column, Oid *collation)
 {
 	Relation	index = map_index(map);
-	Oid			type = index->rd_opcintype[0];
+	Oid			type = index->rd_opcintype[column - 1];
 
-	*collation = index->rd_indcollation[0];
-	return get_opfamily_member(index->rd_opfamily[0], type, type, BTLessStrategyNumber);
+	*collation = index->rd_indcollation[column - 1];
+	return get_opfamily_member(index->rd_opfamily[column - 1], type, type, BTLessStrategyNumber);
 }
 
-/* Which of two recorders comes first in the order in which documents are locked? */
-int
-accum_map_compare(AccumMap *map, Datum a, Datum b)
+/* Compare two values of a column of the key. */
+static int
+compare_values(AccumMap *map, int column, Datum a, Datum b)
 {
 	Relation	index = map_index(map);
 
-	return DatumGetInt32(FunctionCall2Coll(index_getprocinfo(index, 1, BTORDER_PROC),
-										   index->rd_indcollation[0], a, b));
+	return DatumGetInt32(FunctionCall2Coll(index_getprocinfo(index, column, BTORDER_PROC),
+										   index->rd_indcollation[column - 1], a, b));
+}
+
+/* Which of two documents comes first in the order in which they are locked? */
+int
+accum_map_compare(AccumMap *map, const AccumDocumentKey *a, const AccumDocumentKey *b)
+{
+	int			result = 0;
+
+	if (map->scope != InvalidAttrNumber)
+		result = compare_values(map, 2, a->scope, b->scope);
+	return result != 0 ? result : compare_values(map, 1, a->recorder, b->recorder);
+}
+
+/* Ask for one value of a column of the key, recorders (1) or scopes (2). */
+static void
+key_init(AccumMap *map, ScanKey key, int column, Datum value)
+{
+	Relation	index = map_index(map);
+	Oid			type = index->rd_opcintype[column - 1];
+	RegProcedure *equal = &map->equal[column - 1];
+
+	if (!OidIsValid(*equal))
+		*equal = get_opcode(get_opfamily_member(index->rd_opfamily[column - 1], type, type,
+												BTEqualStrategyNumber));
+	ScanKeyEntryInitialize(key, 0, column, BTEqualStrategyNumber, type,
+						   index->rd_indcollation[column - 1], *equal, value);
 }
 
 /* Begin to look for the rows of a document, or, unless unit is NULL, the one of a unit. */
 static IndexScanDesc
-scan_begin(AccumMap *map, Datum recorder, const AccumDay *unit, Snapshot snapshot)
+scan_begin(AccumMap *map, const AccumDocumentKey *key, const AccumDay *unit, Snapshot snapshot)
 {
-	int			nkeys = unit != NULL ? 2 : 1;
-	Relation	index = map_index(map);
-	IndexScanDesc scan = accum_index_beginscan(map->rel, index, snapshot, nkeys);
-	Oid			type = index->rd_opcintype[0];
-	ScanKeyData keys[2];
+	ScanKeyData keys[3];
+	IndexScanDesc scan;
+	int			n = 0;
 
-	if (!OidIsValid(map->equal))
-		map->equal = get_opcode(get_opfamily_member(index->rd_opfamily[0], type, type,
-													BTEqualStrategyNumber));
-	ScanKeyEntryInitialize(&keys[0], 0, 1, BTEqualStrategyNumber, type,
-						   index->rd_indcollation[0], map->equal, recorder);
+	key_init(map, &keys[n++], 1, key->recorder);
+	if (map->scope != InvalidAttrNumber)
+		key_init(map, &keys[n++], 2, key->scope);
 	if (unit != NULL)
-		ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_DATE_EQ, DateADTGetDatum(*unit));
-	index_rescan(scan, keys, nkeys, NULL, 0);
+	{
+		ScanKeyInit(&keys[n], n + 1, BTEqualStrategyNumber, F_DATE_EQ, DateADTGetDatum(*unit));
+		n++;
+	}
+	scan = accum_index_beginscan(map->rel, map_index(map), snapshot, n);
+	index_rescan(scan, keys, n, NULL, 0);
 	return scan;
 }
 
 /* Is a document in the map with a unit, as far as a snapshot shows? */
 static bool
-map_has(AccumMap *map, Datum recorder, AccumDay unit, Snapshot snapshot)
+map_has(AccumMap *map, const AccumDocumentKey *key, AccumDay unit, Snapshot snapshot)
 {
-	IndexScanDesc scan = scan_begin(map, recorder, &unit, snapshot);
+	IndexScanDesc scan = scan_begin(map, key, &unit, snapshot);
 	bool		found = index_getnext_slot(scan, ForwardScanDirection, map->slot);
 
 	index_endscan(scan);
@@ -173,15 +243,32 @@ map_has(AccumMap *map, Datum recorder, AccumDay unit, Snapshot snapshot)
 }
 
 static void
-fill_row(TupleTableSlot *row, Datum recorder, Datum unit, int64 revision)
+row_set(TupleTableSlot *row, AttrNumber attnum, Datum value)
 {
-	ExecClearTuple(row);
-	memset(row->tts_isnull, false, sizeof(bool) * MAP_COLUMNS);
-	row->tts_values[MAP_RECORDER - 1] = recorder;
-	row->tts_values[MAP_UNIT_START - 1] = unit;
-	row->tts_values[MAP_REVISION - 1] = Int64GetDatum(revision);
+	row->tts_values[attnum - 1] = value;
+	row->tts_isnull[attnum - 1] = false;
+}
+
+/* Store the values that a slot was given as its row. */
+static void
+form_row(TupleTableSlot *row)
+{
 	ExecStoreHeapTuple(heap_form_tuple(row->tts_tupleDescriptor, row->tts_values, row->tts_isnull),
 					   row, true);
+}
+
+/* A row that is new. */
+static void
+fill_row(const AccumMap *map, TupleTableSlot *row, const AccumDocumentKey *key, Datum unit)
+{
+	ExecClearTuple(row);
+	memset(row->tts_isnull, true, sizeof(bool) * row->tts_tupleDescriptor->natts);
+	row_set(row, MAP_RECORDER, key->recorder);
+	row_set(row, MAP_UNIT_START, unit);
+	row_set(row, MAP_REVISION, Int64GetDatum(0));
+	if (map->scope != InvalidAttrNumber)
+		row_set(row, map->scope, key->scope);
+	form_row(row);
 }
 
 /* The new row is not there as far as we could see: insert it unless somebody else does. */
@@ -210,19 +297,19 @@ open_to_insert(AccumMap *map)
  * taken to be new, too, and looked for only when that turns out to be wrong.
  */
 void
-accum_map_store(AccumMap *map, Datum recorder, AccumDay unit)
+accum_map_store(AccumMap *map, const AccumDocumentKey *key, AccumDay unit)
 {
 	int		   *new_documents = &map->reg->new_documents;
 	Snapshot	snapshot;
 	bool		known;
 
 	open_to_insert(map);
-	fill_row(map->new_row, recorder, DateADTGetDatum(unit), 0);
+	fill_row(map, map->new_row, key, DateADTGetDatum(unit));
 	if (*new_documents >= TAKEN_TO_BE_NEW && !IsolationUsesXactSnapshot() &&
 		accum_direct_insert_hopefully(&map->direct, map->new_row))
 		return;
 	snapshot = accum_direct_snapshot();
-	known = map_has(map, recorder, unit, snapshot);
+	known = map_has(map, key, unit, snapshot);
 	UnregisterSnapshot(snapshot);
 	*new_documents = known ? 0 : *new_documents + 1;
 	if (!known)
@@ -268,7 +355,7 @@ lock_row(AccumMap *map, Snapshot snapshot, bool *changed)
 bool
 accum_map_lock(AccumMap *map, AccumLockedDocument *document, Snapshot snapshot)
 {
-	IndexScanDesc scan = scan_begin(map, document->recorder, NULL, snapshot);
+	IndexScanDesc scan = scan_begin(map, &document->key, NULL, snapshot);
 	bool		changed = false;
 
 	PreventCommandIfReadOnly("SELECT FOR NO KEY UPDATE");
@@ -292,7 +379,7 @@ accum_map_lock(AccumMap *map, AccumLockedDocument *document, Snapshot snapshot)
 void
 accum_map_find_units(AccumMap *map, AccumLockedDocument *document, Snapshot snapshot)
 {
-	IndexScanDesc scan = scan_begin(map, document->recorder, NULL, snapshot);
+	IndexScanDesc scan = scan_begin(map, &document->key, NULL, snapshot);
 	bool		isnull;
 
 	document->units = NIL;
@@ -318,15 +405,14 @@ accum_map_bump(AccumMap *map, const AccumLockedDocument *document, Snapshot snap
 	foreach(lc, document->rows)
 	{
 		HeapTuple	locked = lfirst(lc);
-		Datum		values[MAP_COLUMNS];
-		bool		nulls[MAP_COLUMNS];
-
 		unchanged = table_tuple_fetch_row_version(map->rel, &locked->t_self, SnapshotSelf, map->slot);
 		if (!unchanged)
 			break;
-		heap_deform_tuple(locked, RelationGetDescr(map->rel), values, nulls);
-		fill_row(row, values[MAP_RECORDER - 1], values[MAP_UNIT_START - 1],
-				 DatumGetInt64(values[MAP_REVISION - 1]) + 1);
+		ExecClearTuple(row);
+		heap_deform_tuple(locked, row->tts_tupleDescriptor, row->tts_values, row->tts_isnull);
+		row_set(row, MAP_REVISION,
+				Int64GetDatum(DatumGetInt64(row->tts_values[MAP_REVISION - 1]) + 1));
+		form_row(row);
 		if (!accum_direct_update(&direct, map->slot, row, snapshot))
 			elog(ERROR, "a document that was locked has been changed");
 	}

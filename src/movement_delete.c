@@ -219,15 +219,28 @@ delete_row(Remover *remover, Source *source)
 	return false;
 }
 
+/* Is the row, which is of this recorder, of the document? */
+static bool
+in_scope(AccumRegister *reg, const Source *source, const AccumDocumentKey *document)
+{
+	bool		isnull;
+	Datum		scope;
+
+	if (!accum_register_secured(reg))
+		return true;
+	scope = slot_getattr(source->row, source->leaf->dims[reg->secured], &isnull);
+	return accum_column_equal(&reg->row_dims[reg->secured], scope, isnull, document->scope, false);
+}
+
 /* Remove a document's rows from one partition. */
 static void
-remove_rows(Remover *remover, Source *source, Datum recorder)
+remove_rows(Remover *remover, Source *source, const AccumDocumentKey *document)
 {
 	IndexScanDesc scan = accum_index_beginscan(source->rel, source->index, remover->snapshot, 1);
 	ScanKeyData key;
 
 	ScanKeyEntryInitialize(&key, 0, 1, BTEqualStrategyNumber, source->index->rd_opcintype[0],
-						   source->index->rd_indcollation[0], source->equal, recorder);
+						   source->index->rd_indcollation[0], source->equal, document->recorder);
 	index_rescan(scan, &key, 1, NULL, 0);
 	while (index_getnext_slot(scan, ForwardScanDirection, source->row))
 	{
@@ -236,7 +249,7 @@ remove_rows(Remover *remover, Source *source, Datum recorder)
 															  &isnull));
 
 		CHECK_FOR_INTERRUPTS();
-		if (period < source->from || period >= source->to)
+		if (period < source->from || period >= source->to || !in_scope(remover->reg, source, document))
 			continue;
 		if (delete_row(remover, source))
 		{
@@ -259,7 +272,7 @@ remove_documents(Remover *remover, const List *documents)
 		AccumLockedDocument *document = lfirst(lc);
 
 		foreach(lu, document->units)
-			remove_rows(remover, source_of(remover, lfirst_int(lu)), document->recorder);
+			remove_rows(remover, source_of(remover, lfirst_int(lu)), &document->key);
 	}
 	CommandCounterIncrement();
 }

@@ -11,6 +11,9 @@
  * Known documents are locked like those of an unpost, so that they are compared in
  * a state that nobody is changing, and stay so until the transaction ends.
  *
+ * In a secured register a document is known by its scope as well, which its movements
+ * say: those of another tenant are neither waited for nor compared.
+ *
  * The comparison is the register's own affair and runs as its owner: a poster needs
  * no right to read.  What is stored is told only to those who may read it.
  */
@@ -18,84 +21,63 @@
 
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
-#include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
-#include "utils/typcache.h"
 
 #include "cell.h"
 #include "difference.h"
-#include "document.h"
+#include "document_find.h"
 #include "once.h"
 #include "query.h"
 #include "recorders.h"
 
-/* The recorders of documents that were known before, in order. */
+/* The keys of documents that were known before, in order. */
 typedef struct KnownSet
 {
-	Datum	   *recorders;
+	AccumRegister *reg;
+	AccumDocumentKey *keys;
 	int			n;
-	FmgrInfo   *compare;
-	Oid			collation;
 } KnownSet;
 
-static int
-recorder_compare(const void *a, const void *b, void *arg)
-{
-	KnownSet   *known = arg;
-
-	return DatumGetInt32(FunctionCall2Coll(known->compare, known->collation,
-										   *(const Datum *) a, *(const Datum *) b));
-}
-
 static KnownSet
-known_set(AccumRegister *reg, ArrayType *recorders)
+known_set(AccumRegister *reg, const List *groups)
 {
-	KnownSet	known = {.collation = reg->recorder.collation};
+	KnownSet	known = {.reg = reg};
+	const ListCell *lc;
 	int16		length;
 	bool		byval;
 	char		align;
 
-	known.compare = &lookup_type_cache(reg->recorder.type,
-									   TYPECACHE_CMP_PROC_FINFO)->cmp_proc_finfo;
 	get_typlenbyvalalign(reg->recorder.type, &length, &byval, &align);
-	deconstruct_array(recorders, reg->recorder.type, length, byval, align, &known.recorders, NULL,
-					  &known.n);
-	qsort_arg(known.recorders, known.n, sizeof(Datum), recorder_compare, &known);
+	foreach(lc, groups)
+	{
+		const AccumDocumentGroup *group = lfirst(lc);
+		Datum	   *recorders;
+		int			n;
+		Size		size;
+
+		deconstruct_array(group->recorders, reg->recorder.type, length, byval, align, &recorders,
+						  NULL, &n);
+		size = sizeof(AccumDocumentKey) * (known.n + n + 1);
+		known.keys = known.keys == NULL ? palloc_extended(size, MCXT_ALLOC_HUGE)
+			: repalloc_huge(known.keys, size);
+		for (int i = 0; i < n; i++)
+			known.keys[known.n++] = (AccumDocumentKey) {recorders[i], group->scope};
+	}
+	qsort_arg(known.keys, known.n, sizeof(AccumDocumentKey), accum_document_key_compare, reg);
 	return known;
 }
 
 static bool
-is_known(KnownSet *known, Datum recorder)
+is_known(KnownSet *known, const Datum *values)
 {
-	return bsearch_arg(&recorder, known->recorders, known->n, sizeof(Datum), recorder_compare,
-					   known) != NULL;
-}
+	AccumDocumentKey key = accum_document_key(known->reg, values[ACCUM_BATCH_RECORDER],
+											  values + ACCUM_BATCH_DIMS);
 
-/* The documents of a batch; those whose lines do not follow one another come twice. */
-static ArrayType *
-batch_recorders(AccumRegister *reg, AccumBatch *batch)
-{
-	AccumColumn *column = &reg->recorder;
-	TupleTableSlot *slot = MakeSingleTupleTableSlot(batch->desc, &TTSOpsMinimalTuple);
-	Datum	   *recorders = palloc_extended(sizeof(Datum) * batch->nrows, MCXT_ALLOC_HUGE);
-	int			n = 0;
-
-	tuplestore_rescan(batch->rows);
-	while (tuplestore_gettupleslot(batch->rows, true, false, slot))
-	{
-		bool		isnull;
-		Datum		recorder = slot_getattr(slot, ACCUM_BATCH_RECORDER + 1, &isnull);
-
-		if (n == 0 || !datumIsEqual(recorders[n - 1], recorder, column->typbyval, column->typlen))
-			recorders[n++] = datumCopy(recorder, column->typbyval, column->typlen);
-	}
-	tuplestore_rescan(batch->rows);
-	ExecDropSingleTupleTableSlot(slot);
-	return accum_recorder_array(reg, recorders, n);
+	return bsearch_arg(&key, known->keys, known->n, sizeof(AccumDocumentKey),
+					   accum_document_key_compare, known->reg) != NULL;
 }
 
 /* A movement for people. */
@@ -171,17 +153,17 @@ match_stored(void *arg, HeapTuple row, TupleDesc desc)
  * the batch that are of documents not known before go to unknown; returns how many.
  */
 static int
-compare_known(AccumRegister *reg, AccumBatch *batch, ArrayType *recorders,
+compare_known(AccumRegister *reg, AccumBatch *batch, const List *groups,
 			  const AccumDocumentLock *lock, Tuplestorestate *unknown)
 {
 	AccumStored stored = {
 		.role = accum_register_owner(reg),
-		.recorders = lock->recorders,
+		.groups = lock->groups,
 		.units = lock->units,
 		.snapshot = lock->seen,
 	};
 	Match		match = {.difference = accum_difference_create(reg, batch, false)};
-	KnownSet	known = known_set(reg, recorders);
+	KnownSet	known = known_set(reg, groups);
 	int			position = -1;
 	int			n = 0;
 	Datum	   *values;
@@ -190,7 +172,7 @@ compare_known(AccumRegister *reg, AccumBatch *batch, ArrayType *recorders,
 	accum_documents_visit(reg, &stored, match_stored, &match);
 	while ((position = accum_difference_next(match.difference, position + 1, &values, &nulls)) >= 0)
 	{
-		if (is_known(&known, values[ACCUM_BATCH_RECORDER]))
+		if (is_known(&known, values))
 			document_differs(reg, position, values, nulls);
 		tuplestore_putvalues(unknown, batch->desc, values, nulls);
 		n++;
@@ -205,6 +187,24 @@ compare_known(AccumRegister *reg, AccumBatch *batch, ArrayType *recorders,
 	return n;
 }
 
+/* Claim the documents of a batch, as the register's owner; returns those that were known. */
+static List *
+claim_documents(AccumRegister *reg, const List *groups)
+{
+	List	   *known = NIL;
+	const ListCell *lc;
+
+	foreach(lc, groups)
+	{
+		const AccumDocumentGroup *group = lfirst(lc);
+		ArrayType  *recorders = accum_recorders_claim_all(reg, group);
+
+		if (recorders != NULL)
+			known = lappend(known, accum_document_group(group->scope, recorders));
+	}
+	return known;
+}
+
 /*
  * Leave in a batch what is still to be posted: movements of documents that were not
  * known before.  Raises unique_violation when a known document is another one.
@@ -212,17 +212,19 @@ compare_known(AccumRegister *reg, AccumBatch *batch, ArrayType *recorders,
 void
 accum_once_filter(AccumRegister *reg, AccumBatch *batch)
 {
-	ArrayType  *known;
+	List	   *groups = accum_batch_groups(reg, batch);
+	List	   *known;
 	Tuplestorestate *unknown;
 	AccumDocumentLock lock;
 	AccumQueryState state;
 
+	accum_batch_check_scopes(reg, batch);
 	accum_identity_begin(&state, accum_register_owner(reg));
-	known = accum_recorders_claim_all(reg, batch_recorders(reg, batch));
-	if (known != NULL && !accum_recorders_lock(reg, known, &lock))
+	known = claim_documents(reg, groups);
+	if (known != NIL && !accum_recorders_lock(reg, known, &lock))
 		elog(ERROR, "known documents have no rows in the map");
 	accum_identity_end(&state);
-	if (known == NULL)
+	if (known == NIL)
 		return;
 	accum_documents_check(reg, lock.units);
 

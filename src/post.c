@@ -20,7 +20,8 @@
 #include "utils/timestamp.h"
 
 #include "cell.h"
-#include "document.h"
+#include "document_find.h"
+#include "document_replace.h"
 #include "document_set.h"
 #include "engine.h"
 #include "horizon.h"
@@ -92,11 +93,16 @@ store_documents_ahead(AccumRegister *reg, AccumBatch *batch)
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(batch->desc, &TTSOpsMinimalTuple);
 	AccumQueryState state;
 
+	accum_batch_check_scopes(reg, batch);
 	tuplestore_rescan(batch->rows);
 	while (tuplestore_gettupleslot(batch->rows, true, false, slot))
 	{
+		AccumDocumentKey key;
+
 		slot_getallattrs(slot);
-		accum_documents_add(documents, slot->tts_values[ACCUM_BATCH_RECORDER],
+		key = accum_document_key(reg, slot->tts_values[ACCUM_BATCH_RECORDER],
+								 slot->tts_values + ACCUM_BATCH_DIMS);
+		accum_documents_add(documents, &key,
 							accum_zone_day(&reg->zone, DatumGetTimestampTz(slot->tts_values[ACCUM_BATCH_PERIOD])));
 	}
 	ExecDropSingleTupleTableSlot(slot);
@@ -138,42 +144,13 @@ accum_register_post(PG_FUNCTION_ARGS)
 	PG_RETURN_INT32(n);
 }
 
-/* Remove the rows of locked documents with a statement for each unit; returns how many. */
-static int
-delete_with_sql(AccumRegister *reg, const AccumDocumentLock *lock)
-{
-	AccumPlanKey key = {.purpose = ACCUM_PLAN_DELETE};
-	Oid			types[] = {get_array_type(reg->recorder.type), TIMESTAMPTZOID, TIMESTAMPTZOID};
-	SPIPlanPtr *plan = accum_register_plan(reg, &key);
-	AccumQueryState state;
-	ListCell   *lc;
-	int			n = 0;
-
-	accum_query_begin(&state, InvalidOid);
-	if (*plan == NULL)
-		*plan = accum_query_prepare(psprintf("DELETE FROM %s WHERE recorder OPERATOR(pg_catalog.=) ANY ($1) "
-											 "AND period OPERATOR(pg_catalog.>=) $2 "
-											 "AND period OPERATOR(pg_catalog.<) $3",
-											 reg->relation_names[ACCUM_MOVEMENTS]),
-									lengthof(types), types, true);
-	foreach(lc, lock->units)
-	{
-		Datum		values[3] = {PointerGetDatum(lock->recorders)};
-
-		accum_recorders_unit_bounds(reg, lfirst_int(lc), &values[1], &values[2]);
-		n += accum_query_run_at(*plan, values, lock->seen, SPI_OK_DELETE);
-	}
-	accum_query_end(&state);
-	return n;
-}
-
 /* Remove all movements of locked documents, straight if that can be; returns how many. */
 static int
 delete_documents(AccumRegister *reg, AccumChange *change, const AccumDocumentLock *lock)
 {
 	int			n;
 
-	return accum_movements_delete(reg, change, lock, &n) ? n : delete_with_sql(reg, lock);
+	return accum_movements_delete(reg, change, lock, &n) ? n : accum_documents_delete(reg, lock);
 }
 
 /* Argument p_at, set in *at: when reversals are dated.  NULL: as what they reverse. */
@@ -200,12 +177,13 @@ at_argument(FunctionCallInfo fcinfo, AccumRegister *reg, TimestampTz *at)
 static int
 unpost_documents(AccumRegister *reg, ArrayType *recorders, const TimestampTz *at)
 {
+	List	   *groups = accum_documents_find(reg, recorders, InvalidSnapshot);
 	AccumDocumentLock lock;
 	AccumChange *change;
 	volatile int n = 0;
 
 	accum_stats_add(reg, ACCUM_STAT_UNPOSTS, 1);
-	if (!accum_documents_lock(reg, recorders, NULL, &lock))
+	if (groups == NIL || !accum_documents_lock(reg, groups, NULL, &lock))
 		return 0;
 	if (at != NULL)
 	{

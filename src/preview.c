@@ -28,7 +28,7 @@
 #include "chart.h"
 #include "closing.h"
 #include "difference.h"
-#include "document.h"
+#include "document_find.h"
 #include "json_value.h"
 #include "limit_check.h"
 #include "pending.h"
@@ -139,6 +139,7 @@ preview_compare(Preview *preview, FunctionCallInfo fcinfo)
 	bool	   *nulls;
 
 	preview->wanted = batch_argument(fcinfo, reg);
+	accum_batch_check_scopes(reg, preview->wanted);
 	preview->difference = accum_difference_create(reg, preview->wanted, true);
 	preview->cells = accum_cell_set_create(reg, sizeof(Cell));
 	if (!PG_ARGISNULL(1))

@@ -31,7 +31,8 @@
 #include "cell.h"
 #include "cell_set.h"
 #include "direct.h"
-#include "document.h"
+#include "document_find.h"
+#include "document_replace.h"
 #include "horizon.h"
 #include "json_value.h"
 #include "pending.h"
@@ -150,6 +151,7 @@ count_read(Count *count, Jsonb *desired, const char *recorder)
 	TupleTableSlot *slot;
 
 	count->batch = accum_batch_decode(reg, dated_movements(count, desired), recorder);
+	accum_batch_check_scopes(reg, count->batch);
 	count->cells = accum_cell_set_create(reg, sizeof(Cell));
 	slot = MakeSingleTupleTableSlot(count->batch->desc, &TTSOpsMinimalTuple);
 	tuplestore_rescan(count->batch->rows);

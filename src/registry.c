@@ -89,6 +89,7 @@ static AccumRegister *retired = NULL;
 #define REGISTERS_HISTORY 17
 #define REGISTERS_ARCHIVED_AT 18
 #define REGISTERS_CHART 19
+#define REGISTERS_SECURED 20
 #define RELATIONS_RELATION 1
 #define RELATIONS_REGISTER 2
 #define RELATIONS_ROLE 3
@@ -620,6 +621,23 @@ chart_value(HeapTuple tuple, Relation registers)
 		: strcmp(TextDatumGetCString(chart), "strict") == 0 ? ACCUM_CHART_STRICT : ACCUM_CHART_OPEN;
 }
 
+/* Where movements have the dimension that a register is secured by; -1 when it is not. */
+static int
+secured_place(const AccumRegister *reg, HeapTuple tuple, Relation registers)
+{
+	bool		isnull;
+	Datum		name = heap_getattr(tuple, REGISTERS_SECURED, RelationGetDescr(registers), &isnull);
+	int			place = reg->nrow_dims - 1;
+
+	if (isnull)
+		return -1;
+	while (place >= 0 && strcmp(reg->row_dims[place].name, TextDatumGetCString(name)) != 0)
+		place--;
+	if (place < 0)
+		elog(ERROR, "register \"%s\" is secured by a dimension that it does not have", reg->name);
+	return place;
+}
+
 /* Has a relation a CHECK constraint, or an index with an expression or a predicate? */
 static bool
 has_code(Oid relation)
@@ -670,6 +688,7 @@ register_fill(AccumRegister *reg, HeapTuple tuple, Relation registers)
 		 row_value(tuple, registers, REGISTERS_RESOURCES), movements);
 	reg->attributes = columns_load(row_value(tuple, registers, REGISTERS_ATTRIBUTES),
 								   movements, &reg->nattributes);
+	reg->secured = secured_place(reg, tuple, registers);
 	reg->limits = accum_limits_from_jsonb(DatumGetJsonbP(row_value(tuple, registers, REGISTERS_LIMITS)),
 										  &reg->nlimits);
 	for (int i = 0; i < reg->nlimits; i++)
@@ -850,7 +869,7 @@ bool
 accum_register_visible(AccumRegister *reg)
 {
 	return pg_class_aclcheck(reg->movements, GetUserId(), ACL_SELECT) == ACLCHECK_OK &&
-		check_enable_rls(reg->movements, InvalidOid, true) == RLS_NONE;
+		check_enable_rls(reg->movements, InvalidOid, true) != RLS_ENABLED;
 }
 
 /*

@@ -108,7 +108,9 @@ typedef enum AccumPlanPurpose
 	ACCUM_PLAN_CLAIM_ALL,
 	ACCUM_PLAN_LOCK,
 	ACCUM_PLAN_UNITS,
-	ACCUM_PLAN_BUMP
+	ACCUM_PLAN_BUMP,
+	ACCUM_PLAN_KEYS,
+	ACCUM_PLAN_VISIBLE	/* scope.c */
 } AccumPlanPurpose;
 
 /*
@@ -155,6 +157,8 @@ typedef struct AccumRegister
 	int			nsides;
 	AccumSide	sides[ACCUM_MAX_SIDES];
 	AccumChart	chart;
+	int			secured;		/* place in row_dims of the dimension that keeps tenants
+								 * apart (scope.c), -1 when there is none */
 	int			ndeclared;
 	AccumDeclared *declared;	/* resources; ledgers only */
 	AttrNumber	id_attnum;
@@ -192,6 +196,30 @@ static inline bool
 accum_register_has(const AccumRegister *reg, AccumRole role)
 {
 	return OidIsValid(reg->relations[role]);
+}
+
+/* Are the documents of a register kept apart by the values of a dimension? */
+static inline bool
+accum_register_secured(const AccumRegister *reg)
+{
+	return reg->secured >= 0;
+}
+
+/*
+ * What a document is known by: its recorder, and its scope, the value of the dimension
+ * that a secured register keeps documents apart by.
+ */
+typedef struct AccumDocumentKey
+{
+	Datum		recorder;
+	Datum		scope;			/* 0 where the register is not secured */
+} AccumDocumentKey;
+
+/* The key of the document that a movement with these dimensions belongs to. */
+static inline AccumDocumentKey
+accum_document_key(const AccumRegister *reg, Datum recorder, const Datum *row_dims)
+{
+	return (AccumDocumentKey) {recorder, accum_register_secured(reg) ? row_dims[reg->secured] : (Datum) 0};
 }
 
 /*

@@ -18,7 +18,7 @@ INSERT INTO payloads VALUES
     (E'\u2019; SELECT public.injected() --'), ($$accum.inj_movements WHERE public.injected()$$);
 
 CREATE FUNCTION prepare() RETURNS void LANGUAGE sql AS $$
-    SELECT accum.register_create('inj', '{"w": "text", "d": "date"}', '{"q": "numeric(12,2)"}', attributes => '{"note": "text"}', partition_by => 'year', high_write => true);
+    SELECT accum.register_create('inj', '[{"name": "w", "type": "text", "required": true}, {"name": "d", "type": "date"}]', '{"q": "numeric(12,2)"}', attributes => '{"note": "text"}', partition_by => 'year', high_write => true);
     SELECT accum.register_post('inj', '[{"recorder": "a", "period": "2001-02-03", "w": "x", "d": null, "q": 5, "note": "n"}, {"recorder": "b", "period": "2001-02-03", "w": "y", "d": "2001-01-01", "q": 7}]');
 $$;
 SELECT prepare();
@@ -28,7 +28,7 @@ CREATE TABLE samples (parameter text PRIMARY KEY, sample text);
 INSERT INTO samples VALUES
     ('name', '''inj'''), ('p_name', '''inj'''), ('p_register', '''inj'''), ('register', '''inj'''), ('kind', '''balance'''),
     ('chart', '''strict'''), ('totals_period', '''day'''), ('partition_by', '''year'''), ('recorder_type', '''text'''), ('time_zone', '''UTC'''), ('unit', '''day'''),
-    ('role', '''balance_cache'''), ('dimension', '''w'''), ('p_role', 'current_user::text'), ('p_right', '''read'''), ('p_recorder', '''a'''), ('p_recorders', '''{a,b}''::text[]'),
+    ('role', '''balance_cache'''), ('dimension', '''w'''), ('p_role', 'current_user::text'), ('p_right', '''read'''), ('p_dimension', '''w'''), ('p_using', '''w = current_user'''), ('p_recorder', '''a'''), ('p_recorders', '''{a,b}''::text[]'),
     ('dimensions', '''{"w": "x"}''::jsonb'), ('p_dimensions', '''{"w": "x"}''::jsonb'), ('group_by', '''["w"]''::jsonb'), ('columns', '''[{"name": "w", "type": "text"}]''::jsonb'),
     ('p_data', '''{"recorder": "a", "period": "2001-02-04", "w": "x", "d": null, "q": 1}''::jsonb'),
     ('p_desired', '''[{"w": "x", "d": null, "q": 3}]''::jsonb'), ('resources', '''{"q": "integer"}''::jsonb'), ('attributes', '''{"more": "text"}''::jsonb'),
@@ -119,8 +119,8 @@ SELECT a.function::regprocedure, a.name FROM arguments a JOIN pg_proc p ON p.oid
     WHERE a.type IN ('text'::regtype, 'name'::regtype, 'jsonb'::regtype, 'text[]'::regtype) AND NOT EXISTS (SELECT FROM attempts t WHERE t.function = a.function);
 SELECT is_called FROM injected;
 SELECT call, outcome FROM attempts WHERE outcome LIKE 'XX%' OR outcome LIKE '58%' ORDER BY call LIMIT 5;
--- Syntax errors are those of a type's name and of a limit, which are read as such.
-SELECT DISTINCT function FROM attempts WHERE outcome = '42601' AND function::text !~ '^accum\.register_(create|create_sql|alter)\(' ORDER BY 1;
+-- Syntax errors are those of a type's name, of a limit and of a policy, which are read as such.
+SELECT DISTINCT function FROM attempts WHERE outcome = '42601' AND function::text !~ '^accum\.register_(create|create_sql|alter|secure)\(' ORDER BY 1;
 SELECT pg_temp.differences('inj');
 
 -- What is stored is stored as it is, and found again.

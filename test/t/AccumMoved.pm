@@ -15,7 +15,7 @@ use Test::More;
 our @EXPORT = qw(make_registers moved_registers remember came_along);
 
 # Those that can be compared with a plain sum; movements of others are pairs, or archived.
-my @plain = ('stock', 'visits', 'fast', 'faster', 'slower', 'limited', 'kept');
+my @plain = ('stock', 'visits', 'fast', 'faster', 'slower', 'limited', 'kept', 'shared');
 
 sub moved_registers
 {
@@ -120,6 +120,13 @@ sub make_registers
 				'n', i)) FROM generate_series(1, 100) AS i));
 		SELECT accum.register_detach_partitions('old', now() - timestamptz '2020-06-01 12:00');
 		SELECT accum.register_post('old', '{"recorder": "late", "period": "2020-06-03", "quality": "best", "n": 1}');});
+	$node->safe_psql('postgres', q{
+		-- Documents of one name that two tenants have.
+		SELECT accum.register_create('shared', '[{"name": "tenant", "type": "integer", "required": true}]', '{"n": "integer"}', high_write => true);
+		SELECT accum.register_post('shared', (SELECT jsonb_agg(jsonb_build_object('recorder', 'd', 'period', '2020-01-10', 'tenant', t, 'n', 10 * t))
+				FROM generate_series(1, 2) AS t));
+		SELECT accum.register_secure('shared', 'tenant', 'tenant IN (SELECT current_setting(''app.tenant'')::integer)');
+		SELECT accum.register_grant('shared', 'clerk', r) FROM unnest('{read,post}'::text[]) AS r;});
 	is($node->safe_psql('postgres', q{SELECT accum._delta_count('fast') > 0, accum._delta_count('faster') > 0,
 			accum._delta_count('slower'), accum._delta_count('old') > 0}), 't|t|0|t', 'deltas are pending');
 	return;
@@ -195,6 +202,7 @@ sub came_along
 	limits_are_kept($node, $database);
 	history_is_kept($node, $database);
 	books_are_kept($node, $database);
+	tenants_are_apart($node, $database);
 	is(clean($node, $database), '', "$database: verified at the end");
 
 	is( $node->safe_psql($database, q{
@@ -295,6 +303,28 @@ sub books_are_kept
 			SELECT accum.register_post('old', '{"recorder": "more", "period": "2020-06-05", "quality": "best", "n": 5}');
 			SELECT accum._delta_flush_register('old') > 0, count(*) FROM accum.old_balance_cache}),
 		"1\nt|4", "$database: what is not goes on");
+	return;
+}
+
+# A secured register: its policies, and whose each document is.
+sub tenants_are_apart
+{
+	my ($node, $database) = @_;
+
+	is( $node->safe_psql($database, q{
+			SET ROLE clerk;
+			SET app.tenant = 2;
+			SELECT accum.shared_balance() ->> 'n', accum.register_unpost('shared', 'd');
+			SELECT accum.register_post('shared', '{"recorder": "d", "period": "2020-01-11", "tenant": 2, "n": 21}');
+			SET app.tenant = 1;
+			SELECT accum.shared_balance() ->> 'n', accum.register_repost('shared', 'd', '{"period": "2020-01-11", "tenant": 1, "n": 11}');
+			RESET ROLE;
+			SELECT tenant, n FROM accum.shared_balances ORDER BY tenant}),
+		"20|1\n1\n10|1\n1|11\n2|21", "$database: tenants are apart");
+	like(($node->psql($database, q{SET ROLE clerk; SET app.tenant = 2;
+			SELECT accum.register_post('shared', '{"recorder": "d", "period": "2020-01-11", "tenant": 1, "n": 1}')}))[2],
+		qr/violates row-level security policy/, "$database: and stay so");
+	register_is_right($node, $database, 'shared', "$database, of tenants");
 	return;
 }
 

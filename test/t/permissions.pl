@@ -106,6 +106,7 @@ my %lines = (
 		map { "SELECT accum.register_grant('%s', 'walker_nobody', '$_')" } qw(read post admin) ],
 	'`register_revoke`' => [
 		map { "SELECT accum.register_revoke('%s', 'walker_both', '$_')" } qw(read post admin) ],
+	'`register_secure`' => [q{SELECT accum.register_secure('%s', NULL, NULL)}],
 	'`register_clear`' => [q{SELECT accum.register_clear('%s', true)}],
 	'`register_drop`' => [q{SELECT accum.register_drop('%s', true)}],
 	'`UPDATE` and `TRUNCATE` of movements' =>
