@@ -5,7 +5,8 @@
 # either server must leave registers alone meanwhile.
 #
 # Between servers of one version; ACCUM_OLD_BINDIR names the programs of an older one, which
-# must have the extension installed.
+# must have the extension installed.  ACCUM_UPGRADE_MODE is an option of pg_upgrade,
+# --link or --clone.
 
 use strict;
 use warnings;
@@ -53,7 +54,8 @@ $new->append_conf('postgresql.conf', $conf);
 chdir $PostgreSQL::Test::Utils::tmp_check;
 my @pg_upgrade = (
 	'pg_upgrade', '--no-sync', '-d', $old->data_dir, '-D', $new->data_dir, '-b', $old_bindir,
-	'-B', $new_bindir, '-s', $new->host, '-p', $old->port, '-P', $new->port);
+	'-B', $new_bindir, '-s', $new->host, '-p', $old->port, '-P', $new->port,
+	$ENV{ACCUM_UPGRADE_MODE} // ());
 command_ok([ @pg_upgrade, '--check' ], 'pg_upgrade --check finds nothing');
 command_ok(\@pg_upgrade, 'pg_upgrade');
 chdir '..';
