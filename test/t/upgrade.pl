@@ -68,7 +68,7 @@ is($new->safe_psql('postgres', q{SELECT 'accum.stock_movements'::regclass::oid, 
 came_along($new, 'postgres', $before);
 is($new->safe_psql('second', q{
 		SELECT accum.register_post('stock', '{"recorder": "e", "period": "2020-05-05", "product": "1", "n": 5}');
-		SELECT * FROM accum.stock_balances; SELECT DISTINCT status FROM accum.register_verify('stock')}) =~ s/\|2\d{3}-.*//r,
+		SELECT product, n FROM accum.stock_balances; SELECT DISTINCT status FROM accum.register_verify('stock')}),
 	"1\n1|10\nOK", 'the second database has its register');
 is($new->safe_psql('bare', q{SELECT count(*) FROM pg_namespace WHERE nspname = 'accum'}), 0, 'the other one none');
 
