@@ -5,7 +5,8 @@
 # either server must leave registers alone meanwhile.
 #
 # Between servers of one version; ACCUM_OLD_BINDIR names the programs of an older one, which
-# must have the extension installed.
+# must have the extension installed.  ACCUM_UPGRADE_MODE is an option of pg_upgrade,
+# --link or --clone.
 
 use strict;
 use warnings;
@@ -53,7 +54,8 @@ $new->append_conf('postgresql.conf', $conf);
 chdir $PostgreSQL::Test::Utils::tmp_check;
 my @pg_upgrade = (
 	'pg_upgrade', '--no-sync', '-d', $old->data_dir, '-D', $new->data_dir, '-b', $old_bindir,
-	'-B', $new_bindir, '-s', $new->host, '-p', $old->port, '-P', $new->port);
+	'-B', $new_bindir, '-s', $new->host, '-p', $old->port, '-P', $new->port,
+	$ENV{ACCUM_UPGRADE_MODE} // ());
 command_ok([ @pg_upgrade, '--check' ], 'pg_upgrade --check finds nothing');
 command_ok(\@pg_upgrade, 'pg_upgrade');
 chdir '..';
@@ -66,7 +68,7 @@ is($new->safe_psql('postgres', q{SELECT 'accum.stock_movements'::regclass::oid, 
 came_along($new, 'postgres', $before);
 is($new->safe_psql('second', q{
 		SELECT accum.register_post('stock', '{"recorder": "e", "period": "2020-05-05", "product": "1", "n": 5}');
-		SELECT * FROM accum.stock_balances; SELECT DISTINCT status FROM accum.register_verify('stock')}) =~ s/\|2\d{3}-.*//r,
+		SELECT product, n FROM accum.stock_balances; SELECT DISTINCT status FROM accum.register_verify('stock')}),
 	"1\n1|10\nOK", 'the second database has its register');
 is($new->safe_psql('bare', q{SELECT count(*) FROM pg_namespace WHERE nspname = 'accum'}), 0, 'the other one none');
 
