@@ -26,6 +26,11 @@ my $cell = '"warehouse": "north"';
 my $movement = qq{{"recorder": "new", "period": "2020-05-05", $cell, "n": 1}};
 my $lines = qq{'[{"period": "2020-05-05", $cell, "n": 1}]'};
 
+# What is copied comes from a file: versions of psql differ in what becomes of data that
+# follow a COPY that was refused.
+my $file = $PostgreSQL::Test::Utils::tmp_check . '/copied';
+append_to_file($file, "new\t2020-05-05\t1\n");
+
 # What to do for a line of the matrix; %s is the register.  All statements of a line
 # have to be allowed, or each to be refused.
 my %lines = (
@@ -75,7 +80,7 @@ my %lines = (
 	'`register_post` that makes a partition' => [
 		q{SELECT accum.register_post('%s', '} . ($movement =~ s/2020/2031/r) . q{'), told(count(*)) FROM pg_class WHERE relname = '%s_movements_2020'}],
 	'`INSERT`' => [q{INSERT INTO accum.%s_movements (recorder, period, n) VALUES ('new', '2020-05-05', 1)}],
-	'`COPY` to movements' => ["COPY accum.%s_movements (recorder, period, n) FROM STDIN;\nnew\t2020-05-05\t1\n\\."],
+	'`COPY` to movements' => ["\\copy accum.%s_movements (recorder, period, n) FROM '$file'"],
 	'`DELETE`' => [q{DELETE FROM accum.%s_movements WHERE recorder = 'old'}],
 	'`register_unpost`' => [q{SELECT accum.register_unpost('%s', 'old')}],
 	'`register_unpost` of many' => [q{SELECT accum.register_unpost('%s', ARRAY['old', 'other'])}],
@@ -207,7 +212,7 @@ sub walk
 		push @attempts, [ $line->[0], $line->[ $column + 1 ], $_ =~ s/%s/$register/gr ] foreach @{ $lines{ $line->[0] } };
 	}
 	$script = join '', map { "BEGIN;\nSET LOCAL ROLE $role;\n$_->[2]"
-		  . ($_->[2] =~ /\\\.$/ ? '' : ';') . "\n\\echo outcome :SQLSTATE\nROLLBACK;\n" } @attempts;
+		  . ($_->[2] =~ /^\\/ ? '' : ';') . "\n\\echo outcome :SQLSTATE\nROLLBACK;\n" } @attempts;
 	my ($result, $stdout) = $node->psql('postgres', $script, on_error_stop => 0);
 	@outcomes = $stdout =~ /^outcome (\w{5})$/mg;
 	is(scalar(@outcomes), scalar(@attempts), "$role, $register: all was tried");
