@@ -53,7 +53,7 @@ CREATE VIEW accum.progress WITH (security_invoker = true) AS
            p.started_at
     FROM accum._progress() p;
 COMMENT ON VIEW accum.progress IS
-    'What sessions of this database are verifying, rebuilding or archiving, and how far they have come: movements read of about so many. Has no rows when pg_accumulator is not in shared_preload_libraries.';
+    'What sessions of this database are verifying, rebuilding or archiving, and how far they have come: movements read of about so many, NULL to who may not read all movements, unless with the rights of pg_read_all_stats, and of work by who may not. Has no rows when pg_accumulator is not in shared_preload_libraries.';
 GRANT SELECT ON accum.progress TO PUBLIC;
 
 CREATE FUNCTION accum.register_prune(p_name text) RETURNS TABLE (table_name text, rows_removed bigint)

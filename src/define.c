@@ -344,7 +344,8 @@ accum_register_clear(PG_FUNCTION_ARGS)
 				 errmsg("register \"%s\" holds movements", reg->name),
 				 errhint("Use register_clear(p_name, force => true) to remove them.")));
 
-	accum_query_begin(&state, GetUserId());
+	accum_query_begin(&state, accum_register_owner(reg));
+	accum_query_restrict();
 	for (AccumRole role = 0; role < ACCUM_ROLES; role++)
 	{
 		if (role != ACCUM_ACCOUNTS && accum_register_has(reg, role))

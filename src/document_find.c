@@ -19,6 +19,7 @@
 
 #include "executor/tuptable.h"
 #include "utils/datum.h"
+#include "utils/lsyscache.h"
 
 #include "direct.h"
 #include "document_find.h"
@@ -59,7 +60,7 @@ several_scopes(AccumRegister *reg, const AccumDocumentKey *a, const AccumDocumen
 			 errhint("Call this as a role that sees one of them only, or remove movements with DELETE.")));
 }
 
-/* Leave of n documents with one recorder that in force; returns how many there are. */
+/* Leave of n documents with one recorder that in force; returns how many there are, 0 or 1. */
 static int
 choose_in_force(AccumRegister *reg, AccumDocumentKey *keys, int n, Snapshot snapshot)
 {
@@ -67,11 +68,12 @@ choose_in_force(AccumRegister *reg, AccumDocumentKey *keys, int n, Snapshot snap
 
 	for (int i = 0; i < n; i++)
 	{
-		if (in_force(reg, &keys[i], snapshot))
-			keys[nchosen++] = keys[i];
+		if (!in_force(reg, &keys[i], snapshot))
+			continue;
+		if (nchosen > 0)
+			several_scopes(reg, &keys[0], &keys[i]);
+		keys[nchosen++] = keys[i];
 	}
-	if (nchosen > 1)
-		several_scopes(reg, &keys[0], &keys[1]);
 	return nchosen;
 }
 
@@ -266,32 +268,64 @@ accum_documents_to_replace(AccumRegister *reg, Datum recorder, AccumBatch *batch
 	return list_make1(accum_document_group((Datum) 0, accum_recorder_array(reg, &recorder, 1)));
 }
 
+/* The keys of the documents in groups, sorted. */
+AccumDocumentKey *
+accum_groups_keys(AccumRegister *reg, const List *groups, int *nkeys)
+{
+	AccumDocumentKey *keys = NULL;
+	const ListCell *lc;
+	int			total = 0;
+	int16		length;
+	bool		byval;
+	char		align;
+
+	get_typlenbyvalalign(reg->recorder.type, &length, &byval, &align);
+	foreach(lc, groups)
+	{
+		const AccumDocumentGroup *group = lfirst(lc);
+		Datum	   *recorders;
+		Size		size;
+		int			n;
+
+		deconstruct_array(group->recorders, reg->recorder.type, length, byval, align, &recorders,
+						  NULL, &n);
+		size = sizeof(AccumDocumentKey) * (total + n + 1);
+		keys = keys == NULL ? palloc_extended(size, MCXT_ALLOC_HUGE) : repalloc_huge(keys, size);
+		for (int i = 0; i < n; i++)
+			keys[total++] = (AccumDocumentKey) {recorders[i], group->scope};
+	}
+	if (total > 0)
+		qsort_arg(keys, total, sizeof(AccumDocumentKey), accum_document_key_compare, reg);
+	*nkeys = total;
+	return keys;
+}
+
 /*
- * A document that is about to move to another scope is locked: is it still where it was
- * found?  Somebody who did the same may have moved it.
+ * Documents, by groups, have been waited for: are they still where they were found?
+ * Somebody who sees several scopes may have moved one, to a scope that nobody has locked.
+ * Who sees one scope only finds what was found before.
  */
 void
-accum_documents_check_found(AccumRegister *reg, Datum recorder, const AccumDocumentLock *lock)
+accum_documents_check_found(AccumRegister *reg, const List *groups, Snapshot snapshot)
 {
-	List	   *found;
-	ListCell   *lf;
-	ListCell   *ll;
+	AccumDocumentKey *asked;
+	AccumDocumentKey *found;
+	Datum	   *recorders;
+	int			nasked;
+	int			nfound;
 
-	if (list_length(lock->groups) < 2)
+	if (!accum_register_secured(reg))
 		return;
-	found = accum_documents_find(reg, accum_recorder_array(reg, &recorder, 1), lock->seen);
-	foreach(lf, found)
+	asked = accum_groups_keys(reg, groups, &nasked);
+	recorders = palloc_extended(sizeof(Datum) * Max(nasked, 1), MCXT_ALLOC_HUGE);
+	for (int i = 0; i < nasked; i++)
+		recorders[i] = asked[i].recorder;
+	found = accum_groups_keys(reg, accum_documents_find(reg, accum_recorder_array(reg, recorders, nasked), snapshot),
+							  &nfound);
+	for (int i = 0; i < nfound; i++)
 	{
-		AccumDocumentKey key = {recorder, ((AccumDocumentGroup *) lfirst(lf))->scope};
-		bool		locked = false;
-
-		foreach(ll, lock->groups)
-		{
-			AccumDocumentKey other = {recorder, ((AccumDocumentGroup *) lfirst(ll))->scope};
-
-			locked = locked || accum_document_key_compare(&key, &other, reg) == 0;
-		}
-		if (!locked)
+		if (bsearch_arg(&found[i], asked, nasked, sizeof(AccumDocumentKey),
+						accum_document_key_compare, reg) == NULL)
 			accum_direct_serialization_failure(TM_Updated);
 	}
 }

@@ -10,8 +10,9 @@
 extern List *accum_documents_find(AccumRegister *reg, ArrayType *recorders, Snapshot snapshot);
 extern List *accum_documents_to_replace(AccumRegister *reg, Datum recorder, AccumBatch *batch,
 										AccumDocumentKey *claim);
-extern void accum_documents_check_found(AccumRegister *reg, Datum recorder,
-										const AccumDocumentLock *lock);
+extern AccumDocumentKey *accum_groups_keys(AccumRegister *reg, const List *groups, int *nkeys);
+extern void accum_documents_check_found(AccumRegister *reg, const List *groups,
+										Snapshot snapshot);
 extern void accum_document_visit(AccumRegister *reg, Datum recorder, Snapshot snapshot,
 								 AccumRowVisit visit, void *arg);
 extern List *accum_batch_groups(AccumRegister *reg, AccumBatch *batch);

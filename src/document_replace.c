@@ -118,7 +118,7 @@ accum_document_replace(AccumRegister *reg, Datum recorder, AccumBatch *batch)
 		return;
 	if (!accum_documents_lock(reg, groups, &claim, &lock))
 		elog(ERROR, "document has no row in the map after it was claimed");
-	accum_documents_check_found(reg, recorder, &lock);
+	accum_documents_check_found(reg, groups, lock.seen);
 	if (accum_partitions_missing(reg, batch->units, batch->nunits))
 		accum_partitions_create_missing(reg, batch->units, batch->nunits);
 

@@ -41,35 +41,6 @@ typedef struct KnownSet
 	int			n;
 } KnownSet;
 
-static KnownSet
-known_set(AccumRegister *reg, const List *groups)
-{
-	KnownSet	known = {.reg = reg};
-	const ListCell *lc;
-	int16		length;
-	bool		byval;
-	char		align;
-
-	get_typlenbyvalalign(reg->recorder.type, &length, &byval, &align);
-	foreach(lc, groups)
-	{
-		const AccumDocumentGroup *group = lfirst(lc);
-		Datum	   *recorders;
-		int			n;
-		Size		size;
-
-		deconstruct_array(group->recorders, reg->recorder.type, length, byval, align, &recorders,
-						  NULL, &n);
-		size = sizeof(AccumDocumentKey) * (known.n + n + 1);
-		known.keys = known.keys == NULL ? palloc_extended(size, MCXT_ALLOC_HUGE)
-			: repalloc_huge(known.keys, size);
-		for (int i = 0; i < n; i++)
-			known.keys[known.n++] = (AccumDocumentKey) {recorders[i], group->scope};
-	}
-	qsort_arg(known.keys, known.n, sizeof(AccumDocumentKey), accum_document_key_compare, reg);
-	return known;
-}
-
 static bool
 is_known(KnownSet *known, const Datum *values)
 {
@@ -163,12 +134,13 @@ compare_known(AccumRegister *reg, AccumBatch *batch, const List *groups,
 		.snapshot = lock->seen,
 	};
 	Match		match = {.difference = accum_difference_create(reg, batch, false)};
-	KnownSet	known = known_set(reg, groups);
+	KnownSet	known = {.reg = reg};
 	int			position = -1;
 	int			n = 0;
 	Datum	   *values;
 	bool	   *nulls;
 
+	known.keys = accum_groups_keys(reg, groups, &known.n);
 	accum_documents_visit(reg, &stored, match_stored, &match);
 	while ((position = accum_difference_next(match.difference, position + 1, &values, &nulls)) >= 0)
 	{

@@ -180,10 +180,15 @@ unpost_documents(AccumRegister *reg, ArrayType *recorders, const TimestampTz *at
 	List	   *groups = accum_documents_find(reg, recorders, InvalidSnapshot);
 	AccumDocumentLock lock;
 	AccumChange *change;
+	bool		known;
 	volatile int n = 0;
 
 	accum_stats_add(reg, ACCUM_STAT_UNPOSTS, 1);
-	if (groups == NIL || !accum_documents_lock(reg, groups, NULL, &lock))
+	if (groups == NIL)
+		return 0;
+	known = accum_documents_lock(reg, groups, NULL, &lock);
+	accum_documents_check_found(reg, groups, known ? lock.seen : InvalidSnapshot);
+	if (!known)
 		return 0;
 	if (at != NULL)
 	{

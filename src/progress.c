@@ -14,6 +14,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/pg_authid.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -21,10 +22,12 @@
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
 #include "progress.h"
+#include "table_rows.h"
 
 PG_FUNCTION_INFO_V1(accum_progress_row);
 PG_FUNCTION_INFO_V1(accum_progress);
@@ -46,9 +49,11 @@ typedef struct Work
 {
 	int			pid;			/* 0: nothing */
 	Oid			database;
+	Oid			movements;
 	NameData	reg;
 	char		command[MAX_TEXT];
 	char		phase[MAX_TEXT];
+	bool		counted;		/* else no numbers are kept */
 	int64		done;
 	int64		total;
 	TimestampTz started;
@@ -144,7 +149,11 @@ accum_progress_preload(void)
 	shmem_startup_hook = progress_startup;
 }
 
-/* Begin a piece of work, called command, on a register. */
+/*
+ * Begin a piece of work, called command, on a register.  To whom row security shows a
+ * part of movements, the number of those that are read would tell how many others there
+ * are.
+ */
 void
 accum_progress_begin(AccumRegister *reg, const char *command)
 {
@@ -152,6 +161,8 @@ accum_progress_begin(AccumRegister *reg, const char *command)
 	memset(&work, 0, sizeof(work));
 	work.pid = MyProcPid;
 	work.database = MyDatabaseId;
+	work.movements = reg->movements;
+	work.counted = accum_register_visible(reg);
 	namestrcpy(&work.reg, reg->name);
 	strlcpy(work.command, command, MAX_TEXT);
 	work.started = noticed = GetCurrentTimestamp();
@@ -205,7 +216,7 @@ accum_progress_reading(int64 total)
 		return;
 	work.total = total;
 	work.done = 0;
-	reading_since = GetCurrentTimestamp();
+	reading_since = work.counted ? GetCurrentTimestamp() : 0;
 	set_phase("reading movements");
 }
 
@@ -251,13 +262,14 @@ accum_progress_row(PG_FUNCTION_ARGS)
 /*
  * accum._progress() returns setof record
  *
- * What sessions of this database are working at.
+ * What sessions of this database are working at; numbers are for who may count movements.
  */
 Datum
 accum_progress(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	Work	   *slots = palloc(sizeof(Work) * MAX_SLOTS);
+	bool		all = has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS);
 
 	InitMaterializedSRF(fcinfo, 0);
 	if (area == NULL)
@@ -279,6 +291,7 @@ accum_progress(PG_FUNCTION_ARGS)
 		values[3] = CStringGetTextDatum(other->phase);
 		values[4] = Int64GetDatum(other->done);
 		values[5] = Int64GetDatum(other->total);
+		nulls[4] = nulls[5] = !other->counted || !(all || accum_may_count(other->movements));
 		values[6] = TimestampTzGetDatum(other->started);
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}

@@ -147,7 +147,7 @@ scope_condition(AccumRegister *reg, const char *column, const char *parameter)
 
 /*
  * What a transaction's snapshot from before the map was made anew (secure.c) shows of it
- * is not what the map was then.
+ * is not what the map was then.  InvalidSnapshot is for that very snapshot.
  */
 static void
 check_map_age(AccumRegister *reg, Snapshot snapshot)
@@ -168,7 +168,7 @@ check_map_age(AccumRegister *reg, Snapshot snapshot)
 		made = HeapTupleHeaderGetXmin(index->rd_indextuple->t_data);
 		index_close(index, AccessShareLock);
 		if (TransactionIdIsNormal(made) && !TransactionIdIsCurrentTransactionId(made) &&
-			XidInMVCCSnapshot(made, snapshot))
+			XidInMVCCSnapshot(made, snapshot != InvalidSnapshot ? snapshot : GetTransactionSnapshot()))
 			accum_direct_serialization_failure(TM_Updated);
 	}
 	table_close(rel, NoLock);
@@ -190,7 +190,7 @@ accum_recorders_keys(AccumRegister *reg, ArrayType *recorders, Snapshot snapshot
 	AccumDocumentKey *keys;
 	AccumQueryState state;
 
-	check_map_age(reg, snapshot != InvalidSnapshot ? snapshot : GetTransactionSnapshot());
+	check_map_age(reg, snapshot);
 	accum_query_begin(&state, accum_register_owner(reg));
 	if (*plan == NULL)
 		*plan = accum_query_prepare(psprintf("SELECT DISTINCT recorder, scope FROM %s "

@@ -110,7 +110,10 @@ setup_parser(ParseState *pstate, void *reg)
 	pstate->p_ref_hook_state = reg;
 }
 
-/* May the caller see rows that have this value in the dimension that secures a register? */
+/*
+ * May the caller see rows that have this value in the dimension that secures a register?
+ * Asked as a statement that writes rows would: it sees what was done before it.
+ */
 bool
 accum_scope_visible(AccumRegister *reg, Datum scope)
 {
@@ -137,7 +140,7 @@ accum_scope_visible(AccumRegister *reg, Datum scope)
 	params->params[0].isnull = false;
 	params->params[0].ptype = reg->row_dims[reg->secured].type;
 	params->params[0].pflags = PARAM_FLAG_CONST;
-	if (SPI_execute_plan_with_paramlist(*plan, params, true, 1) != SPI_OK_SELECT || SPI_processed != 1)
+	if (SPI_execute_plan_with_paramlist(*plan, params, false, 1) != SPI_OK_SELECT || SPI_processed != 1)
 		elog(ERROR, "the policy of register \"%s\" gave no answer", reg->name);
 	visible = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 	visible = visible && !isnull;

@@ -19,6 +19,7 @@
  */
 #include "postgres.h"
 
+#include "access/nbtree.h"
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
@@ -34,6 +35,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/ruleutils.h"
+#include "utils/typcache.h"
 
 #include "compat.h"
 #include "filter.h"
@@ -140,17 +142,44 @@ locate_error(void *text)
 	}
 }
 
+/* What an expression should name, and whether it does. */
+typedef struct Named
+{
+	const AccumColumn *dimension;
+	bool		found;
+} Named;
+
 /* For replace_rte_variables, which is used to look: each variable must be the dimension. */
 static Node *
 check_variable(Var *var, replace_rte_variables_context *context)
 {
-	const AccumColumn *dimension = context->callback_arg;
+	Named	   *named = context->callback_arg;
 
-	if (var->varattno != dimension->attnum)
+	if (var->varattno != named->dimension->attnum)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("p_using must not name another column than \"%s\"", dimension->name)));
+				 errmsg("p_using must not name another column than \"%s\"", named->dimension->name)));
+	named->found = true;
 	return (Node *) copyObject(var);
+}
+
+/*
+ * Refuse an expression over movements that is not one over the dimension.  Its name
+ * may have meant a column of a table in a subquery.
+ */
+static void
+check_expression(Node *expression, const AccumColumn *dimension)
+{
+	Named		named = {.dimension = dimension};
+	bool		has_subqueries = false;
+
+	(void) replace_rte_variables(copyObject(expression), 1, 0, check_variable, &named,
+								 &has_subqueries);
+	if (!named.found && !IsA(expression, Const))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("p_using must name dimension \"%s\", or be a constant", dimension->name),
+				 errhint("In a subquery, columns of its own tables go before those of movements.")));
 }
 
 /* Give movements their policy: parsed as the caller's CREATE POLICY would be. */
@@ -161,7 +190,6 @@ create_policy(AccumRegister *reg, const AccumColumn *dimension, char *using)
 	ErrorContextCallback callback = {error_context_stack, locate_error, using};
 	RoleSpec   *public = makeNode(RoleSpec);
 	Relation	movements;
-	bool		has_subqueries = false;
 
 	error_context_stack = &callback;
 	statement->qual = accum_expression_parse(using);
@@ -183,8 +211,7 @@ create_policy(AccumRegister *reg, const AccumColumn *dimension, char *using)
 
 	CommandCounterIncrement();
 	movements = table_open(reg->movements, NoLock);
-	(void) replace_rte_variables(copyObject(accum_scope_policy(movements)), 1, 0, check_variable,
-								 unconstify(AccumColumn *, dimension), &has_subqueries);
+	check_expression(accum_scope_policy(movements), dimension);
 	table_close(movements, NoLock);
 }
 
@@ -219,6 +246,18 @@ enable(AccumRegister *reg)
 	CommandCounterIncrement();
 }
 
+/* Write the map, or other tables that go with it, as ever: as the owner, for whoever calls. */
+static void
+write_as_owner(AccumRegister *reg, AccumRole role, const char *sql, int expected)
+{
+	AccumQueryState state;
+
+	accum_query_begin(&state, accum_register_owner(reg));
+	accum_query_restrict();
+	(void) accum_guarded_run_newest(reg, reg->relations[role], sql, 0, NULL, NULL, expected);
+	accum_query_end(&state);
+}
+
 /* Make a place for scopes in the map, or remove it, with a key to match. */
 static void
 change_map_columns(AccumRegister *reg, const char *column, const char *key)
@@ -245,20 +284,19 @@ split_map(AccumRegister *reg, const AccumColumn *dimension)
 {
 	const char *map = reg->relation_names[ACCUM_RECORDERS];
 
-	(void) accum_guarded_run_newest(reg, reg->relations[ACCUM_RECORDERS], psprintf("TRUNCATE %s", map),
-									0, NULL, NULL, SPI_OK_UTILITY);
+	write_as_owner(reg, ACCUM_RECORDERS, psprintf("TRUNCATE %s", map), SPI_OK_UTILITY);
 	change_map_columns(reg, psprintf("ADD COLUMN scope %s NOT NULL",
 									 format_type_with_typemod(dimension->type, dimension->typmod)),
 					   "recorder, scope, unit_start");
-	(void) accum_guarded_run_newest(reg, reg->relations[ACCUM_RECORDERS],
-									psprintf("INSERT INTO %s (recorder, scope, unit_start) "
-											 "SELECT DISTINCT m.recorder, m.%s, date_trunc('%s', "
-											 ACCUM_SCHEMA "._unit_start(%u::regclass, m.period, 'day')::timestamp)::date "
-											 "FROM %s m",
-											 map, accum_ident(dimension->name, ""),
-											 accum_unit_name(reg->partition_by), reg->movements,
-											 reg->relation_names[ACCUM_MOVEMENTS]),
-									0, NULL, NULL, SPI_OK_INSERT);
+	write_as_owner(reg, ACCUM_RECORDERS,
+				   psprintf("INSERT INTO %s (recorder, scope, unit_start) "
+							"SELECT DISTINCT m.recorder, m.%s, date_trunc('%s', "
+							ACCUM_SCHEMA "._unit_start(%u::regclass, m.period, 'day')::timestamp)::date "
+							"FROM %s m",
+							map, accum_ident(dimension->name, ""),
+							accum_unit_name(reg->partition_by), reg->movements,
+							reg->relation_names[ACCUM_MOVEMENTS]),
+				   SPI_OK_INSERT);
 }
 
 /* Forget scopes: documents of one name are one again. */
@@ -268,12 +306,12 @@ merge_map(AccumRegister *reg)
 	const char *map = reg->relation_names[ACCUM_RECORDERS];
 
 	change_map_columns(reg, "DROP COLUMN scope", NULL);
-	(void) accum_guarded_run_newest(reg, reg->relations[ACCUM_RECORDERS],
-									psprintf("WITH gone AS (DELETE FROM %s RETURNING recorder, unit_start, revision) "
-											 "INSERT INTO %s (recorder, unit_start, revision) "
-											 "SELECT recorder, unit_start, max(revision) FROM gone GROUP BY recorder, unit_start",
-											 map, map),
-									0, NULL, NULL, SPI_OK_INSERT);
+	write_as_owner(reg, ACCUM_RECORDERS,
+				   psprintf("WITH gone AS (DELETE FROM %s RETURNING recorder, unit_start, revision) "
+							"INSERT INTO %s (recorder, unit_start, revision) "
+							"SELECT recorder, unit_start, max(revision) FROM gone GROUP BY recorder, unit_start",
+							map, map),
+				   SPI_OK_INSERT);
 	run_command(psprintf("ALTER TABLE %s ADD PRIMARY KEY (recorder, unit_start)", map));
 }
 
@@ -296,6 +334,23 @@ registry_set_secured(AccumRegister *reg, const char *dimension)
 	CacheInvalidateRelcacheByRelid(reg->movements);
 }
 
+/*
+ * Are equal values of a dimension the same in every respect, as B-tree deduplication asks?
+ * Only then do cells and documents, which go by equality, and the expression, which need
+ * not, agree about whose something is.
+ */
+static bool
+equal_is_same(const AccumColumn *dimension)
+{
+	TypeCacheEntry *type = lookup_type_cache(dimension->type, TYPECACHE_BTREE_OPFAMILY);
+	Oid			function = get_opfamily_proc(type->btree_opf, type->btree_opintype,
+											 type->btree_opintype, BTEQUALIMAGE_PROC);
+
+	return OidIsValid(function) &&
+		DatumGetBool(OidFunctionCall1Coll(function, dimension->collation,
+										  ObjectIdGetDatum(type->btree_opintype)));
+}
+
 /* Where movements have the dimension called name. */
 static int
 find_dimension(AccumRegister *reg, const char *name)
@@ -311,6 +366,12 @@ find_dimension(AccumRegister *reg, const char *name)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("register \"%s\" cannot be secured by \"%s\"", reg->name, name),
 				 errdetail("A movement of a ledger has two of them.")));
+	if (!equal_is_same(&reg->row_dims[place]))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("register \"%s\" cannot be secured by \"%s\"", reg->name, name),
+				 errdetail("Values of type %s may be equal and yet differ.",
+						   format_type_be(reg->row_dims[place].type))));
 	return place;
 }
 
@@ -319,10 +380,16 @@ static void
 remove_nobodys(AccumRegister *reg, const AccumColumn *dimension)
 {
 	const char *condition = psprintf("WHERE %s IS NULL", accum_ident(dimension->name, ""));
+	AccumQueryState state;
+	uint64		n;
 
-	if (accum_query_run_newest(psprintf("SELECT FROM %s %s LIMIT 1",
+	accum_query_begin(&state, accum_register_owner(reg));
+	accum_query_restrict();
+	n = accum_query_run_newest(psprintf("SELECT FROM %s %s LIMIT 1",
 										reg->relation_names[ACCUM_MOVEMENTS], condition),
-							   0, NULL, NULL, SPI_OK_SELECT) > 0)
+							   0, NULL, NULL, SPI_OK_SELECT);
+	accum_query_end(&state);
+	if (n > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("register \"%s\" cannot be secured by \"%s\"", reg->name, dimension->name),
@@ -330,9 +397,8 @@ remove_nobodys(AccumRegister *reg, const AccumColumn *dimension)
 	for (AccumRole role = ACCUM_DELTA; role < ACCUM_ROLES; role++)
 	{
 		if (accum_register_has(reg, role))
-			(void) accum_guarded_run_newest(reg, reg->relations[role],
-											psprintf("DELETE FROM %s %s", reg->relation_names[role], condition),
-											0, NULL, NULL, SPI_OK_DELETE);
+			write_as_owner(reg, role, psprintf("DELETE FROM %s %s", reg->relation_names[role], condition),
+						   SPI_OK_DELETE);
 	}
 }
 
@@ -352,10 +418,7 @@ require(AccumRegister *reg, const AccumColumn *dimension)
 								  "FROM jsonb_array_elements(dimensions) WITH ORDINALITY AS a (d, i)) WHERE name = $1",
 								  lengthof(types), types, values, SPI_OK_UPDATE);
 	accum_query_end(&state);
-	accum_query_begin(&state, GetUserId());
-	accum_query_restrict();
 	remove_nobodys(reg, dimension);
-	accum_query_end(&state);
 	accum_query_begin(&state, GetUserId());
 	for (AccumRole role = 0; role < ACCUM_ROLES; role++)
 	{

@@ -14,5 +14,6 @@ SELECT accum.citext_cases_balance('{"v": "ABC"}'), pg_temp.differences('citext_c
 SELECT count(*) FROM accum.citext_cases_movements(dimensions => '{"v": "ABC"}');
 SELECT accum.register_repost('citext_cases', 'a', '[{"period": "2001-01-01", "v": "ABC", "q": 1}, {"period": "2001-01-01", "v": "ABC", "q": 3}]');
 SELECT accum.citext_cases_balance('{"v": "abc"}'), accum.citext_cases_balance('{"v": "ABD"}'), pg_temp.differences('citext_cases');
+SELECT pg_temp.try('SELECT accum.register_secure(''citext_cases'', ''v'', ''v = current_user'')');
 SELECT accum.register_unpost('citext_cases', 'a');
 SELECT accum.citext_cases_balance(), pg_temp.differences('citext_cases');

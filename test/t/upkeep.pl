@@ -26,6 +26,7 @@ $node->safe_psql('postgres', q{
 
 notices_tell();
 progress_is_seen();
+numbers_are_for_who_sees_all();
 cancelled_work_is_forgotten();
 readers_go_on();
 without_preload();
@@ -83,11 +84,14 @@ sub progress_is_seen
 	my ($stopper, $verifier, $pid) = stopped_verify();
 
 	is($node->safe_psql('postgres', q{
-		CREATE ROLE watcher;
+		CREATE ROLE watcher IN ROLE pg_read_all_stats;
 		SET ROLE watcher;
 		SELECT pid, register, command, phase, movements_done, movements_total, percent, movements_per_second > 0, started_at < now()
 		FROM accum.progress}),
-		"$pid|big|verify|comparing totals_year|30000|30000|100.0|t|t", 'everybody sees how far verify has come');
+		"$pid|big|verify|comparing totals_year|30000|30000|100.0|t|t", 'who may read statistics sees how far verify has come');
+	is(seen_as('outsider'), "$pid|big|verify|comparing totals_year||||t", 'others see that it works');
+	is(seen_as('auditor', 'GRANT SELECT ON accum.big_movements TO auditor'),
+		"$pid|big|verify|comparing totals_year|30000|30000|100.0|t", 'who may read all movements is told their number');
 	$node->safe_psql('postgres', 'CREATE DATABASE elsewhere');
 	$node->safe_psql('elsewhere', 'CREATE EXTENSION pg_accumulator');
 	is($node->safe_psql('elsewhere', 'SELECT count(*) FROM accum.progress'), 0, 'in this database');
@@ -95,6 +99,64 @@ sub progress_is_seen
 	is(told($verifier, '', qr/status (\S+)/), 'OK', 'it comes to its end');
 	is($node->safe_psql('postgres', 'SELECT count(*) FROM accum.progress'), 0, 'and is seen no more');
 	session_end($_) foreach ($stopper, $verifier);
+	return;
+}
+
+# What a new role sees of work.
+sub seen_as
+{
+	my ($role, $given) = @_;
+
+	$node->safe_psql('postgres', "CREATE ROLE $role; " . ($given // ''));
+	return $node->safe_psql('postgres', qq{
+		SET ROLE $role;
+		SELECT pid, register, command, phase, movements_done, movements_total, percent, started_at < now()
+		FROM accum.progress});
+}
+
+# Whom row security shows a part of movements, the work itself does not tell the rest.
+sub numbers_are_for_who_sees_all
+{
+	$node->safe_psql('postgres', q{
+		CREATE ROLE landlord;
+		GRANT CREATE ON SCHEMA accum TO landlord;
+		CREATE ROLE lodger;
+		SET ROLE landlord;
+		SET pg_accumulator.partitions_ahead = 0;
+		SELECT accum.register_create('flats', '{"tenant": "integer"}', '{"n": "bigint"}');
+		INSERT INTO accum.flats_movements (recorder, period, tenant, n)
+		SELECT 'd' || i / 3000, timestamptz '2019-01-01 00:00Z', 1, 1 FROM generate_series(1, 9000) AS i;
+		SELECT accum.register_secure('flats', 'tenant', 'tenant = 2');
+		SELECT accum.register_grant('flats', 'lodger', 'read')});
+	foreach my $role ('landlord', 'lodger')
+	{
+		my $tells = $role eq 'landlord';
+		my (undef, undef, $notices) = $node->psql('postgres', qq{
+			SET ROLE $role;
+			SET pg_accumulator.progress_interval = 1;
+			SELECT * FROM accum.register_verify('flats')});
+
+		like($notices, qr/verify of register "flats": comparing totals_day/, "$role is told what is done");
+		is($notices =~ /movements per second/ ? 1 : 0, $tells ? 1 : 0, "and how many movements are read: $role");
+		is(scalar(() = $notices =~ /reading movements/g) > 2 ? 1 : 0, $tells ? 1 : 0, "nor by the number of notices: $role");
+
+		my $stopper = session($node->connstr('postgres'));
+		my $verifier = session($node->connstr('postgres'));
+
+		told($verifier, qq{SET ROLE $role; SELECT accum.flats_balance(); SELECT 'ready';}, qr/(ready)/);
+		told($stopper, q{BEGIN; LOCK TABLE accum.flats_totals_year; SELECT 'locked';}, qr/(locked)/);
+		$verifier->{in} .= "SELECT DISTINCT 'status ' || status FROM accum.register_verify('flats');\n";
+		$verifier->{run}->pump_nb;
+		$node->poll_query_until('postgres', q{SELECT phase = 'comparing totals_year' FROM accum.progress})
+		  or die 'verify does not come to the lock';
+		is($node->safe_psql('postgres', 'SELECT movements_done, movements_total FROM accum.progress'),
+			$tells ? '9000|9000' : '|', "what is seen of verify by $role");
+		is($node->safe_psql('postgres', 'SET ROLE lodger; SELECT movements_done, movements_total FROM accum.progress'),
+			'|', 'who may read some movements only is not told');
+		told($stopper, "COMMIT;\nSELECT 'released';", qr/(released)/);
+		is(told($verifier, '', qr/status (\S+)/), 'OK', 'it comes to its end');
+		session_end($_) foreach ($stopper, $verifier);
+	}
 	return;
 }
 
