@@ -19,19 +19,16 @@
  */
 #include "postgres.h"
 
-#include "access/table.h"
 #include "access/xact.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
-#include "commands/tablecmds.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
-#include "utils/rel.h"
 
 #include "ddl.h"
 #include "define.h"
@@ -372,16 +369,6 @@ fold_rest(AccumRegister *reg)
 				 errhint("Correct the documents with movements of that size.")));
 }
 
-/* A statement that is at work, whose trigger calls us, would not look at new limits. */
-static void
-check_not_in_use(AccumRegister *reg)
-{
-	Relation	rel = table_open(reg->movements, NoLock);
-
-	CheckTableNotInUse(rel, "ALTER TABLE");
-	table_close(rel, NoLock);
-}
-
 /* Has a register this very limit already?  Then its cells need not be looked at. */
 static bool
 has_limit(const AccumRegister *reg, const AccumLimitDef *limit)
@@ -409,7 +396,7 @@ change_limits(AccumRegister *reg, const AccumRegisterDef *def)
 	};
 	AccumQueryState state;
 
-	check_not_in_use(reg);
+	accum_register_check_not_in_use(reg);
 	for (int i = 0; i < def->nlimits; i++)
 	{
 		if (!has_limit(reg, &def->limits[i]))

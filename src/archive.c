@@ -31,11 +31,11 @@
 #include "fold.h"
 #include "guarded.h"
 #include "horizon.h"
-#include "operator.h"
 #include "partition.h"
 #include "partition_keep.h"
 #include "pending.h"
 #include "query.h"
+#include "recorders.h"
 #include "verify.h"
 
 PG_FUNCTION_INFO_V1(accum_register_detach_partitions);
@@ -161,28 +161,21 @@ clean_map(AccumRegister *reg, AccumDay before)
 		DateADTGetDatum(before),
 		TimestampTzGetDatum(accum_zone_day_start(&reg->zone, before)),
 	};
-	StringInfoData same_scope;
+	const char *scope = accum_register_secured(reg) ?
+		psprintf("m.%s", accum_ident(reg->row_dims[reg->secured].name, "")) : NULL;
 	char	   *day_start = psprintf(ACCUM_SCHEMA "._day_start(%u::pg_catalog.regclass", reg->movements);
 
-	initStringInfo(&same_scope);
-	if (accum_register_secured(reg))
-	{
-		const AccumColumn *scope = &reg->row_dims[reg->secured];
-
-		appendStringInfo(&same_scope, "AND m.%s ", accum_ident(scope->name, ""));
-		accum_append_operator(&same_scope, scope->equal_operator);
-		appendStringInfoString(&same_scope, " r.scope ");
-	}
 	(void) accum_guarded_run_newest(reg, reg->relations[ACCUM_RECORDERS],
 									psprintf("DELETE FROM %s r WHERE r.unit_start OPERATOR(pg_catalog.>=) $1 "
 											 "AND r.unit_start OPERATOR(pg_catalog.<) $2 AND NOT EXISTS ("
-											 "SELECT FROM %s m WHERE m.recorder OPERATOR(pg_catalog.=) r.recorder %s"
+											 "SELECT FROM %s m WHERE m.recorder OPERATOR(pg_catalog.=) r.recorder%s "
 											 "AND m.period OPERATOR(pg_catalog.<) $3 "
 											 "AND m.period OPERATOR(pg_catalog.>=) %s, r.unit_start) "
 											 "AND m.period OPERATOR(pg_catalog.<) %s, (r.unit_start "
 											 "OPERATOR(pg_catalog.+) '%s'::pg_catalog.interval)::pg_catalog.date))",
 											 reg->relation_names[ACCUM_RECORDERS], reg->relation_names[ACCUM_MOVEMENTS],
-											 same_scope.data, day_start, day_start, lengths[reg->partition_by]),
+											 accum_scope_condition(reg, scope, "r.scope"), day_start, day_start,
+											 lengths[reg->partition_by]),
 									lengthof(types), types, values, SPI_OK_DELETE);
 }
 

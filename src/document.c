@@ -24,7 +24,6 @@
 #include "document.h"
 #include "horizon.h"
 #include "moved.h"
-#include "operator.h"
 #include "query.h"
 #include "recorded.h"
 #include "reversal.h"
@@ -158,20 +157,12 @@ unit_values(AccumRegister *reg, const AccumDocumentGroup *group, AccumDay unit, 
 static char *
 unit_condition(AccumRegister *reg)
 {
-	StringInfoData sql;
+	const char *scope = accum_register_secured(reg) ?
+		accum_ident(reg->row_dims[reg->secured].name, "") : NULL;
 
-	initStringInfo(&sql);
-	appendStringInfoString(&sql, "recorder OPERATOR(pg_catalog.=) ANY ($1) "
-						   "AND period OPERATOR(pg_catalog.>=) $2 AND period OPERATOR(pg_catalog.<) $3");
-	if (accum_register_secured(reg))
-	{
-		const AccumColumn *scope = &reg->row_dims[reg->secured];
-
-		appendStringInfo(&sql, " AND %s ", accum_ident(scope->name, ""));
-		accum_append_operator(&sql, scope->equal_operator);
-		appendStringInfo(&sql, " $%d", UNIT_PARAMETERS);
-	}
-	return sql.data;
+	return psprintf("recorder OPERATOR(pg_catalog.=) ANY ($1) AND period OPERATOR(pg_catalog.>=) $2 "
+					"AND period OPERATOR(pg_catalog.<) $3%s",
+					accum_scope_condition(reg, scope, psprintf("$%d", UNIT_PARAMETERS)));
 }
 
 /*

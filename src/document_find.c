@@ -206,24 +206,27 @@ accum_batch_groups(AccumRegister *reg, AccumBatch *batch)
 	return accum_document_groups(reg, keys, n);
 }
 
-static void
-check_groups(AccumRegister *reg, const List *groups)
+/*
+ * Refuse documents of scopes that the caller may not write, before anything is looked
+ * for, or entered in the map, that belongs to them.
+ */
+void
+accum_groups_check_scopes(AccumRegister *reg, const List *groups)
 {
 	const ListCell *lc;
 
+	if (!accum_register_secured(reg))
+		return;
 	foreach(lc, groups)
 		accum_scope_check(reg, ((AccumDocumentGroup *) lfirst(lc))->scope);
 }
 
-/*
- * Refuse a batch with movements of scopes that the caller may not write, before anything
- * is looked for, or entered in the map, that belongs to them.
- */
+/* The same for those that a batch has movements of. */
 void
 accum_batch_check_scopes(AccumRegister *reg, AccumBatch *batch)
 {
 	if (accum_register_secured(reg))
-		check_groups(reg, accum_batch_groups(reg, batch));
+		accum_groups_check_scopes(reg, accum_batch_groups(reg, batch));
 }
 
 /* In a secured register: the same for accum_documents_to_replace. */
@@ -235,7 +238,7 @@ scoped_to_replace(AccumRegister *reg, Datum recorder, AccumBatch *batch, AccumDo
 	AccumDocumentKey keys[2];
 	int			n = 0;
 
-	check_groups(reg, new);
+	accum_groups_check_scopes(reg, new);
 	if (list_length(new) > 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_CARDINALITY_VIOLATION),
@@ -268,38 +271,6 @@ accum_documents_to_replace(AccumRegister *reg, Datum recorder, AccumBatch *batch
 	return list_make1(accum_document_group((Datum) 0, accum_recorder_array(reg, &recorder, 1)));
 }
 
-/* The keys of the documents in groups, sorted. */
-AccumDocumentKey *
-accum_groups_keys(AccumRegister *reg, const List *groups, int *nkeys)
-{
-	AccumDocumentKey *keys = NULL;
-	const ListCell *lc;
-	int			total = 0;
-	int16		length;
-	bool		byval;
-	char		align;
-
-	get_typlenbyvalalign(reg->recorder.type, &length, &byval, &align);
-	foreach(lc, groups)
-	{
-		const AccumDocumentGroup *group = lfirst(lc);
-		Datum	   *recorders;
-		Size		size;
-		int			n;
-
-		deconstruct_array(group->recorders, reg->recorder.type, length, byval, align, &recorders,
-						  NULL, &n);
-		size = sizeof(AccumDocumentKey) * (total + n + 1);
-		keys = keys == NULL ? palloc_extended(size, MCXT_ALLOC_HUGE) : repalloc_huge(keys, size);
-		for (int i = 0; i < n; i++)
-			keys[total++] = (AccumDocumentKey) {recorders[i], group->scope};
-	}
-	if (total > 0)
-		qsort_arg(keys, total, sizeof(AccumDocumentKey), accum_document_key_compare, reg);
-	*nkeys = total;
-	return keys;
-}
-
 /*
  * Documents, by groups, have been waited for: are they still where they were found?
  * Somebody who sees several scopes may have moved one, to a scope that nobody has locked.
@@ -317,6 +288,8 @@ accum_documents_check_found(AccumRegister *reg, const List *groups, Snapshot sna
 	if (!accum_register_secured(reg))
 		return;
 	asked = accum_groups_keys(reg, groups, &nasked);
+	if (nasked > 0)
+		qsort_arg(asked, nasked, sizeof(AccumDocumentKey), accum_document_key_compare, reg);
 	recorders = palloc_extended(sizeof(Datum) * Max(nasked, 1), MCXT_ALLOC_HUGE);
 	for (int i = 0; i < nasked; i++)
 		recorders[i] = asked[i].recorder;

@@ -141,6 +141,7 @@ compare_known(AccumRegister *reg, AccumBatch *batch, const List *groups,
 	bool	   *nulls;
 
 	known.keys = accum_groups_keys(reg, groups, &known.n);
+	qsort_arg(known.keys, known.n, sizeof(AccumDocumentKey), accum_document_key_compare, reg);
 	accum_documents_visit(reg, &stored, match_stored, &match);
 	while ((position = accum_difference_next(match.difference, position + 1, &values, &nulls)) >= 0)
 	{
@@ -190,7 +191,7 @@ accum_once_filter(AccumRegister *reg, AccumBatch *batch)
 	AccumDocumentLock lock;
 	AccumQueryState state;
 
-	accum_batch_check_scopes(reg, batch);
+	accum_groups_check_scopes(reg, groups);
 	accum_identity_begin(&state, accum_register_owner(reg));
 	known = claim_documents(reg, groups);
 	if (known != NIL && !accum_recorders_lock(reg, known, &lock))

@@ -122,6 +122,36 @@ accum_document_groups(AccumRegister *reg, AccumDocumentKey *keys, int n)
 	return groups;
 }
 
+/* The keys of the documents in groups, in their order. */
+AccumDocumentKey *
+accum_groups_keys(const AccumRegister *reg, const List *groups, int *nkeys)
+{
+	AccumDocumentKey *keys = NULL;
+	const ListCell *lc;
+	int			total = 0;
+	int16		length;
+	bool		byval;
+	char		align;
+
+	get_typlenbyvalalign(reg->recorder.type, &length, &byval, &align);
+	foreach(lc, groups)
+	{
+		const AccumDocumentGroup *group = lfirst(lc);
+		Datum	   *recorders;
+		Size		size;
+		int			n;
+
+		deconstruct_array(group->recorders, reg->recorder.type, length, byval, align, &recorders,
+						  NULL, &n);
+		size = sizeof(AccumDocumentKey) * (total + n + 1);
+		keys = keys == NULL ? palloc_extended(size, MCXT_ALLOC_HUGE) : repalloc_huge(keys, size);
+		for (int i = 0; i < n; i++)
+			keys[total++] = (AccumDocumentKey) {recorders[i], group->scope};
+	}
+	*nkeys = total;
+	return keys;
+}
+
 /* The type of scopes, for parameters. */
 static Oid
 scope_type(const AccumRegister *reg)
@@ -129,9 +159,9 @@ scope_type(const AccumRegister *reg)
 	return accum_register_secured(reg) ? reg->row_dims[reg->secured].type : InvalidOid;
 }
 
-/* In a secured register, " AND <column> = <parameter>"; else nothing. */
-static char *
-scope_condition(AccumRegister *reg, const char *column, const char *parameter)
+/* In a secured register, " AND <column> = <value>", in SQL; else nothing. */
+char *
+accum_scope_condition(AccumRegister *reg, const char *column, const char *value)
 {
 	StringInfoData sql;
 
@@ -140,7 +170,7 @@ scope_condition(AccumRegister *reg, const char *column, const char *parameter)
 	{
 		appendStringInfo(&sql, " AND %s ", column);
 		accum_append_operator(&sql, reg->row_dims[reg->secured].equal_operator);
-		appendStringInfo(&sql, " %s", parameter);
+		appendStringInfo(&sql, " %s", value);
 	}
 	return sql.data;
 }
@@ -270,34 +300,21 @@ compare_asked(const void *a, const void *b, void *map)
 static List *
 documents_asked(AccumMap *map, const List *groups)
 {
-	const AccumColumn *recorder = &map->reg->recorder;
 	List	   *documents = NIL;
-	const ListCell *lc;
-	int16		length;
-	bool		byval;
-	char		align;
+	int			n;
+	AccumDocumentKey *keys = accum_groups_keys(map->reg, groups, &n);
 
-	get_typlenbyvalalign(recorder->type, &length, &byval, &align);
-	foreach(lc, groups)
+	if (n > 0)
 	{
-		const AccumDocumentGroup *group = lfirst(lc);
-		Datum	   *recorders;
-		AccumDocumentKey *keys;
-		int			n;
-
-		deconstruct_array(group->recorders, recorder->type, length, byval, align, &recorders, NULL, &n);
-		keys = palloc(sizeof(AccumDocumentKey) * Max(n, 1));
-		for (int i = 0; i < n; i++)
-			keys[i] = (AccumDocumentKey) {recorders[i], group->scope};
 		qsort_arg(keys, n, sizeof(AccumDocumentKey), compare_asked, map);
-		n = n == 0 ? 0 : qunique_arg(keys, n, sizeof(AccumDocumentKey), compare_asked, map);
-		for (int i = 0; i < n; i++)
-		{
-			AccumLockedDocument *document = palloc0(sizeof(AccumLockedDocument));
+		n = qunique_arg(keys, n, sizeof(AccumDocumentKey), compare_asked, map);
+	}
+	for (int i = 0; i < n; i++)
+	{
+		AccumLockedDocument *document = palloc0(sizeof(AccumLockedDocument));
 
-			document->key = keys[i];
-			documents = lappend(documents, document);
-		}
+		document->key = keys[i];
+		documents = lappend(documents, document);
 	}
 	return documents;
 }
@@ -388,7 +405,7 @@ accum_recorders_claim_all(AccumRegister *reg, const AccumDocumentGroup *group)
 											 "(SELECT FROM %s r WHERE r.recorder = c.recorder%s)) AS k (d)",
 											 map, secured ? ", scope" : "", secured ? ", $2" : "",
 											 secured ? ", scope" : "", map,
-											 scope_condition(reg, "r.scope", "$2")),
+											 accum_scope_condition(reg, "r.scope", "$2")),
 									secured ? 2 : 1, types, false);
 	(void) accum_guarded_run(reg, *plan, reg->relations[ACCUM_RECORDERS], values, InvalidSnapshot,
 							 SPI_OK_SELECT);
@@ -419,7 +436,7 @@ accum_recorders_units(AccumRegister *reg, const List *groups, Snapshot snapshot,
 		*plan = accum_query_prepare(psprintf("SELECT DISTINCT unit_start FROM %s "
 											 "WHERE recorder = ANY ($1)%s AND unit_start > '-infinity'",
 											 reg->relation_names[ACCUM_RECORDERS],
-											 scope_condition(reg, "scope", "$2")),
+											 accum_scope_condition(reg, "scope", "$2")),
 									accum_register_secured(reg) ? 2 : 1, types, false);
 	foreach(lc, groups)
 	{
@@ -461,7 +478,7 @@ lock_with_sql(AccumRegister *reg, const List *groups, AccumDocumentLock *lock,
 											 "ORDER BY recorder, unit_start FOR NO KEY UPDATE) "
 											 "SELECT array_agg(DISTINCT recorder), sum(revision)::bigint FROM locked",
 											 reg->relation_names[ACCUM_RECORDERS],
-											 scope_condition(reg, "scope", "$2")),
+											 accum_scope_condition(reg, "scope", "$2")),
 									accum_register_secured(reg) ? 2 : 1, types, false);
 	lock->locked = RegisterSnapshot(GetTransactionSnapshot());
 	foreach(lc, groups)
@@ -618,7 +635,7 @@ accum_recorders_bump(AccumRegister *reg, AccumDocumentLock *lock)
 											 "WHERE recorder = ANY ($1)%s RETURNING revision - 1 AS revision) "
 											 "SELECT COALESCE(sum(revision), 0)::bigint FROM bumped",
 											 reg->relation_names[ACCUM_RECORDERS],
-											 scope_condition(reg, "scope", "$2")),
+											 accum_scope_condition(reg, "scope", "$2")),
 									accum_register_secured(reg) ? 2 : 1, types, false);
 	foreach(lc, lock->groups)
 	{

@@ -32,6 +32,9 @@ extern void accum_recorders_unit_bounds(AccumRegister *reg, AccumDay unit, Datum
 										Datum *to);
 extern AccumDocumentGroup *accum_document_group(Datum scope, ArrayType *recorders);
 extern List *accum_document_groups(AccumRegister *reg, AccumDocumentKey *keys, int n);
+extern AccumDocumentKey *accum_groups_keys(const AccumRegister *reg, const List *groups,
+										   int *nkeys);
+extern char *accum_scope_condition(AccumRegister *reg, const char *column, const char *value);
 extern int	accum_document_key_compare(const void *a, const void *b, void *reg);
 extern AccumDocumentKey *accum_recorders_keys(AccumRegister *reg, ArrayType *recorders,
 											  Snapshot snapshot, int *nkeys);

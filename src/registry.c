@@ -21,6 +21,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_index.h"
 #include "catalog/pg_type.h"
+#include "commands/tablecmds.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
@@ -32,7 +33,6 @@
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/rls.h"
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
 
@@ -40,6 +40,7 @@
 #include "limit.h"
 #include "registry.h"
 #include "shared.h"
+#include "table_rows.h"
 #include "version.h"
 
 /* More cached plans than this in one entry make us drop the entry. */
@@ -868,8 +869,20 @@ accum_register_owner(AccumRegister *reg)
 bool
 accum_register_visible(AccumRegister *reg)
 {
-	return pg_class_aclcheck(reg->movements, GetUserId(), ACL_SELECT) == ACLCHECK_OK &&
-		check_enable_rls(reg->movements, InvalidOid, true) != RLS_ENABLED;
+	return accum_may_count(reg->movements);
+}
+
+/*
+ * Refuse to change a register, which is locked, within a statement on its movements,
+ * whose trigger calls us: that would go on with what it has learned before.
+ */
+void
+accum_register_check_not_in_use(AccumRegister *reg)
+{
+	Relation	rel = table_open(reg->movements, NoLock);
+
+	CheckTableNotInUse(rel, "ALTER TABLE");
+	table_close(rel, NoLock);
 }
 
 /*

@@ -24,7 +24,6 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "commands/policy.h"
-#include "commands/tablecmds.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
@@ -441,16 +440,6 @@ check_not_archived(AccumRegister *reg)
 				 errhint("Secure a register before any of its movements are archived.")));
 }
 
-/* A statement that is at work, whose trigger calls us, knows nothing of the policy. */
-static void
-check_not_in_use(AccumRegister *reg)
-{
-	Relation	rel = table_open(reg->movements, NoLock);
-
-	CheckTableNotInUse(rel, "ALTER TABLE");
-	table_close(rel, NoLock);
-}
-
 /* Secure a register, which is locked, by the dimension at a place of its movements. */
 static void
 secure(AccumRegister *reg, int place, char *using)
@@ -511,7 +500,7 @@ accum_register_secure(PG_FUNCTION_ARGS)
 	PreventCommandIfReadOnly("register_secure()");
 	accum_pending_flush();
 	reg = accum_register_named(fcinfo, AccessExclusiveLock, &access);
-	check_not_in_use(reg);
+	accum_register_check_not_in_use(reg);
 	if (!PG_ARGISNULL(2))
 	{
 		if (PG_ARGISNULL(1))
