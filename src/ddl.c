@@ -255,23 +255,24 @@ append_totals(StringInfo sql, const AccumRegisterDef *def, AccumRole role, const
 }
 
 /*
- * Deltas are found by cell, which their primary key leads with; the rest of it
- * only tells them apart.
+ * Deltas are found by cell.  Nothing tells two of them apart, and nothing has to: an
+ * index without a key to make it unique is a fraction as large, and faster.  Logical
+ * replication knows a delta that was folded by all of its columns.
  */
 static void
 append_deltas(StringInfo sql, const AccumRegisterDef *def)
 {
 	char	   *table = accum_relation_text(def->name, ACCUM_DELTA);
 
-	appendStringInfo(sql, "CREATE TABLE %s (\n\tid uuid NOT NULL DEFAULT " ACCUM_SCHEMA "._movement_id(),\n"
-					 "\tcreated_at timestamptz NOT NULL DEFAULT now(),\n"
+	appendStringInfo(sql, "CREATE TABLE %s (\n\tcreated_at timestamptz NOT NULL DEFAULT now(),\n"
 					 "\tdim_hash bigint NOT NULL,\n\tperiod date NOT NULL", table);
 	append_dimensions(sql, def);
 	append_sums(sql, def);
 	appendStringInfoString(sql, ",\n\tlast_movement_at timestamptz"
 						   ",\n\tlast_movement_id uuid"
-						   ",\n\tmovements_count bigint NOT NULL"
-						   ",\n\tPRIMARY KEY (dim_hash, id)\n)" DELTA_OPTIONS ";\n");
+						   ",\n\tmovements_count bigint NOT NULL\n)" DELTA_OPTIONS ";\n");
+	appendStringInfo(sql, "CREATE INDEX ON %s (dim_hash);\n", table);
+	appendStringInfo(sql, "ALTER TABLE %s REPLICA IDENTITY FULL;\n", table);
 	append_relation_comment(sql, def, ACCUM_DELTA,
 							"What posts have added and balance cache and totals do not have yet; period is the first day "
 							"of a unit of the finest totals. Derived from movements.");

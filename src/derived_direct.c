@@ -40,7 +40,6 @@
 #include "derived_direct.h"
 #include "derived_row.h"
 #include "direct.h"
-#include "movement_id.h"
 #include "row_hint.h"
 #include "stats.h"
 
@@ -138,8 +137,7 @@ columns_are_declared(const Writer *writer, Relation rel)
 			return false;
 	}
 	return writer->role != ACCUM_DELTA ||
-		(accum_column_is(desc, writer->reg->delta_columns.id, UUIDOID, InvalidOid) &&
-		 accum_column_is(desc, writer->reg->delta_columns.created_at, TIMESTAMPTZOID, InvalidOid));
+		accum_column_is(desc, writer->reg->delta_created_at, TIMESTAMPTZOID, InvalidOid);
 }
 
 /* Begin to look for rows by the table's key; false when it is not the one declared. */
@@ -172,8 +170,8 @@ table_is_as_made(Writer *writer, Relation rel)
 {
 	bool		same;
 
-	/* id and created_at are a delta's own. */
-	if (!accum_direct_plain(rel, writer->shape->desc->natts + (writer->role == ACCUM_DELTA ? 2 : 0)) ||
+	/* created_at is a delta's own. */
+	if (!accum_direct_plain(rel, writer->shape->desc->natts + (writer->role == ACCUM_DELTA ? 1 : 0)) ||
 		!columns_are_declared(writer, rel))
 		return false;
 	if (writer->role == ACCUM_DELTA)
@@ -410,16 +408,11 @@ set_values(Writer *writer, const TupleTableSlot *row)
 static void
 append_row(Writer *writer, const TupleTableSlot *row)
 {
-	const AccumDeltaColumns *columns = &writer->reg->delta_columns;
-	pg_uuid_t	id;
+	int			created_at = writer->reg->delta_created_at - 1;
 
 	set_values(writer, row);
-	accum_movement_id_next(&id);
-	writer->new_row->tts_values[columns->id - 1] = UUIDPGetDatum(&id);
-	writer->new_row->tts_isnull[columns->id - 1] = false;
-	writer->new_row->tts_values[columns->created_at - 1] =
-		TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
-	writer->new_row->tts_isnull[columns->created_at - 1] = false;
+	writer->new_row->tts_values[created_at] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
+	writer->new_row->tts_isnull[created_at] = false;
 	form_row(writer);
 	accum_direct_insert(&writer->direct, writer->new_row);
 }

@@ -732,10 +732,7 @@ register_fill(AccumRegister *reg, HeapTuple tuple, Relation registers)
 			};
 		}
 		if (role == ACCUM_DELTA)
-		{
-			reg->delta_columns.id = get_attnum(relation, "id");
-			reg->delta_columns.created_at = get_attnum(relation, "created_at");
-		}
+			reg->delta_created_at = get_attnum(relation, "created_at");
 	}
 }
 

@@ -79,13 +79,6 @@ typedef enum AccumVerdict
 	ACCUM_NO
 } AccumVerdict;
 
-/* What deltas have beside that. */
-typedef struct AccumDeltaColumns
-{
-	AttrNumber	id;
-	AttrNumber	created_at;
-} AccumDeltaColumns;
-
 /* What cached SPI plans are for; one that is kept by its text has no other purpose. */
 typedef enum AccumPlanPurpose
 {
@@ -168,7 +161,7 @@ typedef struct AccumRegister
 	AttrNumber	reverses_period_attnum; /* only with history */
 	Oid			relations[ACCUM_ROLES];	/* InvalidOid where there is none */
 	AccumCellColumns columns[ACCUM_ROLES];	/* of deltas and derived tables */
-	AccumDeltaColumns delta_columns;
+	AttrNumber	delta_created_at;
 	int			nlimits;
 	AccumLimitDef *limits;
 	bool		every_date;		/* one of them looks at the ends of days, too */

@@ -12,7 +12,7 @@ SELECT pg_temp.try($$SELECT accum.register_create('hw_null', '{"w": "int"}', '{"
 SELECT name, high_write FROM accum._registers WHERE name ~ '^hw' ORDER BY 1;
 SELECT role, relation FROM accum._register_relations WHERE register = 'hw' ORDER BY relation::text COLLATE "C";
 SELECT attname, format_type(atttypid, atttypmod), attnotnull FROM pg_attribute WHERE attrelid = 'accum.hw_balance_cache_delta'::regclass AND attnum > 0 ORDER BY attnum;
-SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'accum.hw_balance_cache_delta'::regclass AND contype = 'p';
+SELECT pg_get_indexdef(indexrelid), (SELECT relreplident FROM pg_class WHERE oid = indrelid) FROM pg_index WHERE indrelid = 'accum.hw_balance_cache_delta'::regclass;
 SELECT obj_description('accum.hw_balance_cache_delta'::regclass), relpersistence FROM pg_class WHERE oid = 'accum.hw_balance_cache_delta'::regclass;
 SELECT array_agg(k ORDER BY k) FROM jsonb_object_keys(accum.register_info('hw')) AS k;
 SELECT accum.register_info('hw') -> 'high_write', accum.register_info('hw') #> '{tables,balance_cache_delta}', accum.register_info('hw_not') -> 'high_write', accum.register_info('hw_not') #> '{tables,balance_cache_delta}';
@@ -23,7 +23,7 @@ SELECT accum._delta_count('hw'), accum._delta_count('hw_not');
 -- One delta for each cell and unit of the finest totals, whatever the number of lines.
 CREATE FUNCTION pg_temp.deltas(register text) RETURNS SETOF text LANGUAGE plpgsql AS $$
 BEGIN
-    RETURN QUERY EXECUTE format('SELECT (to_jsonb(d) - ''id'' - ''created_at'' - ''dim_hash'' - ''last_movement_at'' - ''last_movement_id'')::text || CASE WHEN last_movement_id IS NULL THEN '''' ELSE '' last'' END FROM accum.%I d ORDER BY created_at, w, period, last_movement_id IS NULL', register || '_balance_cache_delta');
+    RETURN QUERY EXECUTE format('SELECT (to_jsonb(d) - ''created_at'' - ''dim_hash'' - ''last_movement_at'' - ''last_movement_id'')::text || CASE WHEN last_movement_id IS NULL THEN '''' ELSE '' last'' END FROM accum.%I d ORDER BY created_at, w, period, last_movement_id IS NULL', register || '_balance_cache_delta');
 END $$;
 SELECT accum.register_post('hw', '[{"recorder": "a", "period": "2020-05-04 10:00", "w": 1, "p": "x", "q": 10, "n": 1}, {"recorder": "a", "period": "2020-05-04 11:00", "w": 1, "p": "x", "q": -4, "note": "two"},
     {"recorder": "a", "period": "2020-05-05", "w": 1, "p": "x", "q": 1.005}, {"recorder": "b", "period": "2020-05-04", "w": null, "p": "x", "q": 2}]');

@@ -419,7 +419,9 @@ test_deltas(void **state)
 	assert_contains(deltas, "period date NOT NULL");
 	assert_contains(deltas, "\"quantity\" numeric(12,3) NOT NULL,");
 	assert_contains(deltas, "\"quantity_receipt\" numeric(12,3) NOT NULL,");
-	assert_contains(deltas, "PRIMARY KEY (dim_hash, id)");
+	assert_lacks(deltas, "PRIMARY KEY");
+	assert_contains(sql, "CREATE INDEX ON accum.\"stock_balance_cache_delta\" (dim_hash);");
+	assert_contains(sql, "ALTER TABLE accum.\"stock_balance_cache_delta\" REPLICA IDENTITY FULL;");
 	assert_contains(view, "LEFT JOIN LATERAL");
 	assert_contains(view, "accum.\"stock_balance_cache_delta\" t WHERE t.dim_hash = c.dim_hash");
 	assert_contains(at, "accum.\"stock_balance_cache_delta\" t WHERE t.period < accum._history_day(");
