@@ -125,6 +125,12 @@ CREATE FUNCTION accum._unit_start(movements regclass, period timestamptz, unit t
 COMMENT ON FUNCTION accum._unit_start(regclass, timestamptz, text) IS
     'The first day of the calendar unit of the register that holds a period.';
 
+CREATE FUNCTION accum._cells_with_deltas(movements regclass, cells bigint[]) RETURNS bigint[]
+    LANGUAGE C STABLE STRICT PARALLEL SAFE COST 100
+    AS 'MODULE_PATHNAME', 'accum_cells_with_deltas';
+COMMENT ON FUNCTION accum._cells_with_deltas(regclass, bigint[]) IS
+    'Of cells, by dim_hash, those that may have deltas which are not folded; all of them for who may not see all deltas, and at SERIALIZABLE. NULL for NULL. Errors: 22004 where one is NULL, 42704 for what is not the movements table of a register.';
+
 CREATE FUNCTION accum._movements_count(p_name text) RETURNS bigint
     LANGUAGE C STABLE STRICT
     AS 'MODULE_PATHNAME', 'accum_movements_count';

@@ -30,6 +30,7 @@
 #include "cell.h"
 #include "cell_read.h"
 #include "cell_scan.h"
+#include "delta_probe.h"
 #include "horizon.h"
 #include "leaf.h"
 #include "moved.h"
@@ -71,11 +72,20 @@ read_relation(AccumRegister *reg, const AccumFilter *cell, int64 hash, Oid relat
 	return true;
 }
 
+/* Is a cell worth looking for?  Most have no deltas. */
+static bool
+may_have_rows(AccumRegister *reg, AccumRole role, int64 hash)
+{
+	return role != ACCUM_DELTA || accum_delta_probe(reg, GetActiveSnapshot(), &hash, 1) > 0;
+}
+
 static bool
 read_role(AccumRegister *reg, const AccumFilter *cell, int64 hash, AccumRole role,
 		  const AccumPeriodRange *period, AccumSum *sums)
 {
-	return may_read(reg->relations[role]) &&
+	if (!may_read(reg->relations[role]))
+		return false;
+	return !may_have_rows(reg, role, hash) ||
 		read_relation(reg, cell, hash, reg->relations[role], &reg->columns[role], period, sums);
 }
 

@@ -74,23 +74,22 @@ accum_index_leads_with(Relation index, AttrNumber attnum)
 }
 
 /*
- * Open a btree index that leads with dim_hash, the primary key if it does; NULL
- * when there is none to rely on.  What was found the last time is taken if it is
- * still there.
+ * Open a btree index of a table, which is open, that leads with dim_hash, the primary
+ * key if it does; NULL when there is none to rely on.  What was found the last time is
+ * taken if it is still there.
  */
-static Relation
-open_index(AccumCellScan *scan)
+Relation
+accum_cell_index_open(Relation rel, AccumCellColumns *columns)
 {
-	List	   *indexes = RelationGetIndexList(scan->rel);
-	Oid			primary_key = accum_primary_key_index(scan->rel);
+	List	   *indexes = RelationGetIndexList(rel);
+	Oid			primary_key = accum_primary_key_index(rel);
+	Relation	found = NULL;
 	ListCell   *lc;
 
-	scan->index = NULL;
-	if (OidIsValid(scan->columns->index) && list_member_oid(indexes, scan->columns->index))
+	if (OidIsValid(columns->index) && list_member_oid(indexes, columns->index))
 	{
-		scan->index = index_open(scan->columns->index, AccessShareLock);
 		list_free(indexes);
-		return scan->index;
+		return index_open(columns->index, AccessShareLock);
 	}
 	if (OidIsValid(primary_key))
 		indexes = lcons_oid(primary_key, indexes);
@@ -98,16 +97,16 @@ open_index(AccumCellScan *scan)
 	{
 		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
 
-		if (accum_index_leads_with(index, scan->columns->dim_hash))
+		if (accum_index_leads_with(index, columns->dim_hash))
 		{
-			scan->index = index;
+			found = index;
 			break;
 		}
 		index_close(index, AccessShareLock);
 	}
 	list_free(indexes);
-	scan->columns->index = scan->index != NULL ? RelationGetRelid(scan->index) : InvalidOid;
-	return scan->index;
+	columns->index = found != NULL ? RelationGetRelid(found) : InvalidOid;
+	return found;
 }
 
 /*
@@ -121,9 +120,11 @@ accum_cell_scan_open(AccumCellScan *scan, const AccumRegister *reg, Oid relation
 {
 	scan->rel = table_open(relation, AccessShareLock);
 	scan->columns = columns;
-	if (scan->rel->rd_rel->relkind != RELKIND_RELATION ||
-		!accum_cell_columns_are_declared(reg, RelationGetDescr(scan->rel), columns) ||
-		open_index(scan) == NULL)
+	scan->index = NULL;
+	if (scan->rel->rd_rel->relkind == RELKIND_RELATION &&
+		accum_cell_columns_are_declared(reg, RelationGetDescr(scan->rel), columns))
+		scan->index = accum_cell_index_open(scan->rel, columns);
+	if (scan->index == NULL)
 	{
 		table_close(scan->rel, AccessShareLock);
 		return false;

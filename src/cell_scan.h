@@ -39,6 +39,7 @@ extern bool accum_column_is(TupleDesc desc, AttrNumber attnum, Oid type, Oid col
 extern bool accum_cell_columns_are_declared(const AccumRegister *reg, TupleDesc desc,
 											const AccumCellColumns *columns);
 extern bool accum_index_leads_with(Relation index, AttrNumber attnum);
+extern Relation accum_cell_index_open(Relation rel, AccumCellColumns *columns);
 extern bool accum_cell_scan_open(AccumCellScan *scan, const AccumRegister *reg, Oid relation,
 								 AccumCellColumns *columns, Snapshot snapshot);
 extern void accum_cell_scan_find(AccumCellScan *scan, int64 hash,

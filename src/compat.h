@@ -7,6 +7,7 @@
 #define ACCUM_COMPAT_H
 
 #include "access/genam.h"
+#include "access/nbtree.h"
 #include "access/tableam.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_database.h"
@@ -110,6 +111,29 @@ accum_read_recent_buffer(Relation rel, BlockNumber block, Buffer buffer)
 	return ReadRecentBuffer(rel->rd_locator, MAIN_FORKNUM, block, buffer);
 #else
 	return ReadRecentBuffer(rel->rd_node, MAIN_FORKNUM, block, buffer);
+#endif
+}
+
+/*
+ * The root of a btree, locked for reading; InvalidBuffer when there is none.  PostgreSQL
+ * 16 wants the table, too, of who would create one (commit 61b313e47e).
+ */
+static inline Buffer
+accum_bt_getroot(Relation index)
+{
+#if PG_VERSION_NUM >= 160000
+	return _bt_getroot(index, NULL, BT_READ);
+#else
+	return _bt_getroot(index, BT_READ);
+#endif
+}
+
+/* Before PostgreSQL 17 a snapshot could be too old for a page (commit f691f5b80a). */
+static inline void
+accum_test_for_old_snapshot(Snapshot snapshot, Relation rel, Page page)
+{
+#if PG_VERSION_NUM < 170000
+	TestForOldSnapshot(snapshot, rel, page);
 #endif
 }
 

@@ -430,7 +430,7 @@ may_read(Form_pg_proc proc)
 	if (proc->prolang == ClanguageId || proc->prolang == INTERNALlanguageId)
 		return proc->pronamespace == get_namespace_oid(ACCUM_SCHEMA, true) &&
 			(strcmp(name, "_balance") == 0 || strcmp(name, "_turnover") == 0 ||
-			 strcmp(name, "_statement") == 0);
+			 strcmp(name, "_statement") == 0 || strcmp(name, "_cells_with_deltas") == 0);
 	return proc->provolatile == PROVOLATILE_STABLE;
 }
 

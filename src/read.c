@@ -13,6 +13,7 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/fmgrprotos.h"
@@ -24,6 +25,7 @@
 
 #include "balances.h"
 #include "cell_read.h"
+#include "delta_probe.h"
 #include "horizon.h"
 #include "json_value.h"
 #include "moved.h"
@@ -31,6 +33,7 @@
 #include "query.h"
 #include "read.h"
 #include "sources.h"
+#include "table_rows.h"
 
 PG_FUNCTION_INFO_V1(accum_balance);
 PG_FUNCTION_INFO_V1(accum_turnover);
@@ -43,6 +46,7 @@ PG_FUNCTION_INFO_V1(accum_history_day);
 PG_FUNCTION_INFO_V1(accum_detail_from);
 PG_FUNCTION_INFO_V1(accum_unit_start_date);
 PG_FUNCTION_INFO_V1(accum_unit_start_instant);
+PG_FUNCTION_INFO_V1(accum_cells_with_deltas);
 
 /*
  * The register that argument 0, a movements table, belongs to; its functions
@@ -120,15 +124,39 @@ append_result(StringInfo sql, AccumRegister *reg, const AccumGrouping *grouping)
 	appendStringInfoString(sql, ") AS result");
 }
 
-/* The resources of the cells that a filter selects, in the cache or the deltas. */
+/* SELECT the resources, as t.name or between before and after that. */
 static void
-append_resources(AccumQuery *query, AccumRegister *reg, const AccumFilter *filter, AccumRole role)
+append_resources(AccumQuery *query, AccumRegister *reg, const char *before, const char *after)
 {
 	for (int i = 0; i < reg->nresources; i++)
-		appendStringInfo(&query->sql, "%st.%s", i == 0 ? "SELECT " : ", ",
-						 accum_ident(reg->resources[i].name, ""));
+	{
+		const char *name = accum_ident(reg->resources[i].name, "");
+
+		appendStringInfo(&query->sql, "%s%st.%s%s", i == 0 ? "SELECT " : ", ", before, name, after);
+		if (*after != '\0')
+			appendStringInfo(&query->sql, " AS %s", name);
+	}
+}
+
+static void
+append_table(AccumQuery *query, AccumRegister *reg, const AccumFilter *filter, AccumRole role)
+{
 	appendStringInfo(&query->sql, " FROM %s t WHERE true", reg->relation_names[role]);
 	accum_filter_append(query, reg, filter);
+}
+
+/*
+ * Begin a query on the cells, which are in a cache with deltas beside it: what the cache
+ * has of those that a filter selects, in one row, and their hashes.
+ */
+static void
+append_cached_cells(AccumQuery *query, AccumRegister *reg, const AccumFilter *filter)
+{
+	appendStringInfoString(&query->sql, "WITH cells AS (");
+	append_resources(query, reg, "pg_catalog.sum(", ")");
+	appendStringInfoString(&query->sql, ", pg_catalog.array_agg(t.dim_hash) AS dim_hash");
+	append_table(query, reg, filter, ACCUM_BALANCE_CACHE);
+	appendStringInfoString(&query->sql, ") ");
 }
 
 /* The current balance of all cells that a filter selects. */
@@ -136,18 +164,33 @@ static void
 current_balance_query(AccumQuery *query, AccumRegister *reg, const AccumFilter *filter)
 {
 	AccumGrouping no_groups = {0};
+	StringInfo	sql = &query->sql;
+	bool		has_deltas = accum_register_has(reg, ACCUM_DELTA);
+	bool		of_cells = has_deltas && filter->ngiven > 0 && !accum_filter_is_cell(reg, filter);
 
-	appendStringInfoString(&query->sql, "SELECT ");
-	append_result(&query->sql, reg, &no_groups);
-	appendStringInfoString(&query->sql, " FROM (");
-	append_resources(query, reg, filter, ACCUM_BALANCE_CACHE);
-	if (accum_register_has(reg, ACCUM_DELTA))
+	if (of_cells)
+		append_cached_cells(query, reg, filter);
+	appendStringInfoString(sql, "SELECT ");
+	append_result(sql, reg, &no_groups);
+	appendStringInfoString(sql, " FROM (");
+	append_resources(query, reg, "", "");
+	if (of_cells)
+		appendStringInfoString(sql, " FROM cells t");
+	else
+		append_table(query, reg, filter, ACCUM_BALANCE_CACHE);
+	if (has_deltas)
 	{
-		appendStringInfoString(&query->sql, " UNION ALL ");
-		append_resources(query, reg, filter, ACCUM_DELTA);
-		accum_sources_append_cells(query, reg, filter, ACCUM_DELTA);
+		appendStringInfoString(sql, " UNION ALL ");
+		append_resources(query, reg, "", "");
+		append_table(query, reg, filter, ACCUM_DELTA);
 	}
-	appendStringInfoString(&query->sql, ") t");
+	if (of_cells)
+	{
+		accum_sources_begin_deltas_of(sql, reg);
+		appendStringInfoString(sql, "(SELECT t.dim_hash FROM cells t)");
+		accum_sources_end_deltas_of(sql);
+	}
+	appendStringInfoString(sql, ") t");
 }
 
 /*
@@ -499,4 +542,34 @@ accum_unit_start_instant(PG_FUNCTION_ARGS)
 
 	PG_RETURN_DATEADT(accum_unit_start(accum_zone_day(&reg->zone, PG_GETARG_TIMESTAMPTZ(1)),
 									   unit, reg->zone.year_start));
+}
+
+/*
+ * accum._cells_with_deltas(movements regclass, cells bigint[]) returns bigint[]
+ *
+ * Of cells, known by their hashes, those that may have deltas which are not folded; all
+ * of them for who may not see all deltas.  Errors: null_value_not_allowed.
+ */
+Datum
+accum_cells_with_deltas(PG_FUNCTION_ARGS)
+{
+	AccumRegister *reg = accum_register_argument(fcinfo);
+	ArrayType  *cells = PG_GETARG_ARRAYTYPE_P_COPY(1);
+	int64	   *hashes = (int64 *) ARR_DATA_PTR(cells);
+	int			n = ArrayGetNItems(ARR_NDIM(cells), ARR_DIMS(cells));
+	Datum	   *left;
+
+	if (array_contains_nulls(cells))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("cells must not contain nulls")));
+	if (!accum_register_has(reg, ACCUM_DELTA))
+		n = 0;
+	else if (n > 0 && accum_may_count(reg->relations[ACCUM_DELTA]))
+		n = accum_delta_probe(reg, GetActiveSnapshot(), hashes, n);
+	left = palloc(sizeof(Datum) * Max(n, 1));
+	for (int i = 0; i < n; i++)
+		left[i] = Int64GetDatum(hashes[i]);
+	PG_RETURN_ARRAYTYPE_P(construct_array(left, n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
+										  TYPALIGN_DOUBLE));
 }

@@ -67,23 +67,49 @@ append_select(AccumQuery *query, AccumRegister *reg, const AccumGrouping *groupi
 }
 
 /*
- * Let a filter on some of the dimensions go through the balance cache: append a
- * condition on the row called t.
+ * Begin a condition on a row of the deltas called t, that it is of one of some cells; what
+ * follows is an array of their hashes, and the end.
  *
- * Deltas are looked up cell by cell, in an array of cells that the planner cannot
- * turn into a join: however many deltas of other cells there are, they are not read.
+ * Those that have none are left out first (delta_probe.c), once, in a subquery.  What
+ * remains is an array that the planner cannot turn into a join: however many deltas of
+ * other cells there are, they are not read.
  */
 void
-accum_sources_append_cells(AccumQuery *query, AccumRegister *reg, const AccumFilter *filter,
-						   AccumRole role)
+accum_sources_begin_deltas_of(StringInfo sql, const AccumRegister *reg)
 {
+	appendStringInfo(sql, " AND t.dim_hash OPERATOR(pg_catalog.=) ANY ((SELECT " ACCUM_SCHEMA
+					 "._cells_with_deltas(%u::pg_catalog.regclass, ", reg->movements);
+}
+
+void
+accum_sources_end_deltas_of(StringInfo sql)
+{
+	appendStringInfoString(sql, "))::pg_catalog.int8[])");
+}
+
+/*
+ * Let a filter on some of the dimensions go through the balance cache: append a
+ * condition on the row called t.
+ */
+static void
+append_cells(AccumQuery *query, AccumRegister *reg, const AccumFilter *filter, AccumRole role)
+{
+	StringInfo	sql = &query->sql;
+	bool		deltas = role == ACCUM_DELTA;
+
 	if (filter->ngiven == 0 || accum_filter_is_cell(reg, filter) ||
 		!OidIsValid(reg->relations[ACCUM_BALANCE_CACHE]))
 		return;
-	appendStringInfo(&query->sql, " AND t.dim_hash OPERATOR(pg_catalog.=) ANY (%sSELECT t.dim_hash FROM %s t WHERE true",
-					 role == ACCUM_DELTA ? "ARRAY(" : "", reg->relation_names[ACCUM_BALANCE_CACHE]);
+	if (deltas)
+		accum_sources_begin_deltas_of(sql, reg);
+	else
+		appendStringInfoString(sql, " AND t.dim_hash OPERATOR(pg_catalog.=) ANY ");
+	appendStringInfo(sql, "%s(SELECT t.dim_hash FROM %s t WHERE true", deltas ? "ARRAY" : "",
+					 reg->relation_names[ACCUM_BALANCE_CACHE]);
 	accum_filter_append(query, reg, filter);
-	appendStringInfoString(&query->sql, role == ACCUM_DELTA ? "))" : ")");
+	appendStringInfoChar(sql, ')');
+	if (deltas)
+		accum_sources_end_deltas_of(sql);
 }
 
 /* The rows of one table of totals, or of the deltas, for a range of whole units. */
@@ -101,7 +127,7 @@ append_units(AccumQuery *query, AccumRegister *reg, const AccumFilter *filter,
 		appendStringInfo(&query->sql, " AND t.period OPERATOR(pg_catalog.<) $%d",
 						 accum_query_param(query, DATEOID, DateADTGetDatum(to)));
 	accum_filter_append(query, reg, filter);
-	accum_sources_append_cells(query, reg, filter, role);
+	append_cells(query, reg, filter, role);
 }
 
 /* The movements of a range of instants. */

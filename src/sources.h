@@ -7,8 +7,8 @@
 
 #include "filter.h"
 
-extern void accum_sources_append_cells(AccumQuery *query, AccumRegister *reg,
-									   const AccumFilter *filter, AccumRole role);
+extern void accum_sources_begin_deltas_of(StringInfo sql, const AccumRegister *reg);
+extern void accum_sources_end_deltas_of(StringInfo sql);
 extern void accum_sources_append_known(AccumQuery *query, AccumRegister *reg,
 									   const AccumFilter *filter, const AccumGrouping *grouping,
 									   const AccumFragment *range, TimestampTz known_at);

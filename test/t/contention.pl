@@ -96,6 +96,8 @@ my %scripts = (
 	read => [ 1, 'SET TRANSACTION ISOLATION LEVEL REPEATABLE READ;',
 		q{SELECT 1 / (accum.REGISTER_balance() ->> 'n' = (SELECT coalesce(sum(n), 0)::text
 			FROM accum.REGISTER_movements))::integer;
+		SELECT 1 / (accum.REGISTER_balance('{"item": 3}') ->> 'n' = (SELECT coalesce(sum(n), 0)::text
+			FROM accum.REGISTER_movements WHERE item = 3))::integer;
 		SELECT 1 / (accum.REGISTER_balance('{"item": 3}', date '1990-06-15') ->> 'amount'
 			= (SELECT coalesce(sum(amount), 0)::numeric(18,2)::text FROM accum.REGISTER_movements
 			   WHERE item = 3 AND period < '1990-06-16Z'))::integer;

@@ -52,6 +52,7 @@ my %others = (folds => q{
 my %readers = map { ("reader of $_" => qq{
 	BEGIN ISOLATION LEVEL REPEATABLE READ;
 	SELECT 1 / (accum.${_}_balance() ->> 'n' = (SELECT coalesce(sum(n), 0)::text FROM accum.${_}_movements))::integer;
+	SELECT 1 / (accum.${_}_balance('{"item": 3}') ->> 'n' = (SELECT coalesce(sum(n), 0)::text FROM accum.${_}_movements WHERE item = 3))::integer;
 	SELECT 1 / (differences('$_') = 0)::integer;
 	COMMIT;
 	SELECT pg_sleep(0.1);} x 20_000) } @registers;
