@@ -64,8 +64,11 @@ typedef enum Answer
 static bool
 is_as_made(Relation deltas, Relation index, AttrNumber dim_hash)
 {
+	TupleDesc	desc = RelationGetDescr(deltas);
+
 	return deltas->rd_rel->relkind == RELKIND_RELATION && !deltas->rd_rel->relhassubclass &&
-		TupleDescAttr(RelationGetDescr(deltas), dim_hash - 1)->attnotnull &&
+		accum_column_is(desc, dim_hash, INT8OID, InvalidOid) &&
+		TupleDescAttr(desc, dim_hash - 1)->attnotnull &&
 		index->rd_opfamily[0] == INTEGER_BTREE_FAM_OID && index->rd_opcintype[0] == INT8OID &&
 		index->rd_indoption[0] == 0;
 }

@@ -75,6 +75,12 @@ ALTER TABLE accum.probed_balance_cache_delta ALTER COLUMN dim_hash DROP NOT NULL
 SELECT cardinality(accum._cells_with_deltas('accum.probed_movements', '{3,1,2}')), pg_temp.balances_wrong();
 ALTER TABLE accum.probed_balance_cache_delta ALTER COLUMN dim_hash SET NOT NULL;
 SELECT cardinality(accum._cells_with_deltas('accum.probed_movements', '{3,1,2}')), pg_temp.balances_wrong();
+BEGIN;
+CREATE INDEX ON accum.probed_balance_cache_delta ((dim_hash + 1));
+ALTER TABLE accum.probed_balance_cache_delta RENAME dim_hash TO hash;
+SELECT cardinality(accum._cells_with_deltas('accum.probed_movements', '{3,1,2}'));
+SELECT accum.probed_balance('{"a": 1, "b": 1}');
+ROLLBACK;
 
 -- What this transaction has added, and taken back.
 BEGIN;
