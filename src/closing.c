@@ -26,6 +26,7 @@
 
 #include "cell.h"
 #include "closing.h"
+#include "table_rows.h"
 
 /* Columns of accum._register_closings. */
 #define CLOSINGS_REGISTER 1
@@ -188,7 +189,7 @@ accum_closing_check(AccumRegister *reg, AccumDay day, const Datum *dims, const b
 
 	if (closing == NULL)
 		return;
-	if (closing->cells.ngiven > 0 && (written || accum_register_visible(reg)))
+	if (closing->cells.ngiven > 0 && (written || accum_may_count(reg->movements)))
 		cells = psprintf(" for %s", JsonbToCString(NULL, &closing->dimensions->root,
 												   VARSIZE(closing->dimensions)));
 	ereport(ERROR,

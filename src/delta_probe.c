@@ -246,8 +246,8 @@ intersect(Walk *walk, int64 *hashes, int n)
 }
 
 /*
- * Leave of n hashes, which are sorted, those whose cells may have deltas that the snapshot
- * shows; returns how many.
+ * Sort n hashes and leave those whose cells may have deltas that the snapshot shows;
+ * returns how many.
  *
  * All are left, as they are, where table or index are not as the register made them, and
  * at SERIALIZABLE, which has to be told what was looked for.  The snapshot is one that is

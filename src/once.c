@@ -32,6 +32,7 @@
 #include "once.h"
 #include "query.h"
 #include "recorders.h"
+#include "table_rows.h"
 
 /* The keys of documents that were known before, in order. */
 typedef struct KnownSet
@@ -81,7 +82,7 @@ static void
 document_differs(AccumRegister *reg, int position, const Datum *values, const bool *nulls)
 {
 	char	   *recorder = OutputFunctionCall(&reg->recorder.output, values[ACCUM_BATCH_RECORDER]);
-	char	   *row = accum_register_visible(reg) ? row_text(reg, values, nulls) : NULL;
+	char	   *row = accum_may_count(reg->movements) ? row_text(reg, values, nulls) : NULL;
 
 	ereport(ERROR,
 			(errcode(ERRCODE_UNIQUE_VIOLATION),

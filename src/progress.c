@@ -162,7 +162,7 @@ accum_progress_begin(AccumRegister *reg, const char *command)
 	work.pid = MyProcPid;
 	work.database = MyDatabaseId;
 	work.movements = reg->movements;
-	work.counted = accum_register_visible(reg);
+	work.counted = accum_may_count(reg->movements);
 	namestrcpy(&work.reg, reg->name);
 	strlcpy(work.command, command, MAX_TEXT);
 	work.started = noticed = GetCurrentTimestamp();

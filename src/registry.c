@@ -40,7 +40,6 @@
 #include "limit.h"
 #include "registry.h"
 #include "shared.h"
-#include "table_rows.h"
 #include "version.h"
 
 /* More cached plans than this in one entry make us drop the entry. */
@@ -860,13 +859,6 @@ accum_register_owner(AccumRegister *reg)
 		table_close(rel, NoLock);
 	}
 	return reg->owner;
-}
-
-/* May the current role see all movements of a register? */
-bool
-accum_register_visible(AccumRegister *reg)
-{
-	return accum_may_count(reg->movements);
 }
 
 /*

@@ -263,7 +263,6 @@ extern SysScanDesc accum_registry_scan(Relation rel, AttrNumber attnum, RegProce
 									   Datum key);
 extern bool accum_register_exists(const char *name);
 extern Oid	accum_register_owner(AccumRegister *reg);
-extern bool accum_register_visible(AccumRegister *reg);
 extern void accum_register_check_not_in_use(AccumRegister *reg);
 extern AccumRegister *accum_register_open(const char *name, LOCKMODE lockmode,
 										  const AccumAccess *access);

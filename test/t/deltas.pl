@@ -37,7 +37,7 @@ my %scripts = (
 			SELECT jsonb_agg(jsonb_build_object('recorder', 'd' || :seed, 'period', date '2026-01-01' + i,
 				'a', hash % 200, 'b', hash / 200 % 200, 'n', hash % 7))
 			FROM generate_series(0, 39) AS i, abs(hashint4extended(i, :seed) % 1000000) AS hash));},
-	# A cell with all its entries dead, one that has some, one that has none.
+	# Some cells have deltas, some had, and those with the last ten values of a are none.
 	read => q{\set a random(0, 210)
 		\set b random(0, 199)
 		SELECT 1 / (accum.hot_balance(jsonb_build_object('a', :a)) ->> 'n'
